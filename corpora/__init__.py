@@ -1,0 +1,1 @@
+"""Data only: the sample mails that we wrote and the register of public corpora."""

@@ -1,0 +1,125 @@
+"""Typed questions, typed answers, and what answers them: the only I/O of the library.
+
+A lookup check never touches a socket.  It yields questions and is sent answers; `mailfilter.lookups.engine`
+carries them, and a `Lookup` of the right kind asks.  An answer is never ``None`` and never a bare bool: what
+could not be learned has a state of its own and can be mistaken neither for "clean" nor for "listed".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from ..deadline import Deadline
+
+
+class DnsState(Enum):
+    """How a DNS question ended.  Only ``FOUND`` and ``NOT_FOUND`` are knowledge."""
+
+    FOUND = "found"
+    NOT_FOUND = "not found"
+    """NXDOMAIN, or the name exists without a record of this type (RFC 2308)."""
+    REFUSED = "refused"
+    SERVFAIL = "server failure"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+    """The answer could not be read, or is not an answer to what was asked."""
+    DISABLED = "disabled"
+    """Nothing was asked: no resolver is configured, or the zone is switched off."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the state says something about the name, and not only about the asking."""
+        return self in (DnsState.FOUND, DnsState.NOT_FOUND)
+
+
+@dataclass(frozen=True, slots=True)
+class DnsQuestion:
+    """One name and record type.  ``name`` is absolute, lower case, without the final dot."""
+
+    name: str
+    rdtype: str = "A"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """State, all records as text (TXT strings joined), and the time to live in seconds."""
+
+    state: DnsState
+    records: tuple[str, ...] = ()
+    ttl: int = 0
+    detail: str = ""
+
+
+class ScanState(Enum):
+    """How a virus scan ended.  Only ``CLEAN`` and ``INFECTED`` are a scanner's verdict on the whole of the bytes."""
+
+    CLEAN = "clean"
+    INFECTED = "infected"
+    ENCRYPTED = "encrypted"
+    TOO_LARGE = "too large"
+    LIMITS_EXCEEDED = "limits exceeded"
+    """The scanner gave up inside a container; what lies deeper is not known."""
+    SCANNER_ERROR = "scanner error"
+    UNAVAILABLE = "unavailable"
+    """No verdict: not reachable, closed before a verdict, or too slow."""
+    DISABLED = "disabled"
+    """No scanner is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanQuestion:
+    """Bytes to scan.  Two questions are the same when their bytes are (compared by SHA-256)."""
+
+    data: bytes = field(repr=False, compare=False)
+    digest: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not self.digest:
+            object.__setattr__(self, "digest", hashlib.sha256(self.data).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class ScanAnswer:
+    """State, the names of what was found, the scanner that said so, and a detail for a person to read."""
+
+    state: ScanState
+    names: tuple[str, ...] = ()
+    scanner: str = ""
+    detail: str = ""
+
+
+Question = DnsQuestion | ScanQuestion
+Answer = DnsAnswer | ScanAnswer
+
+
+class Lookup(Protocol):
+    """What answers one kind of question, blocking or awaited.
+
+    Neither method raises for anything that the other side does or fails to do: the answer's state says it.
+    Both return by ``deadline``.  Both may be called from many threads or tasks at once.
+    """
+
+    kind: type[Any]
+    """`DnsQuestion` or `ScanQuestion`."""
+
+    def ask(self, question: Any, deadline: Deadline) -> Any:
+        """Answer one question, blocking."""
+        ...
+
+    async def aask(self, question: Any, deadline: Deadline) -> Any:
+        """Answer one question under asyncio."""
+        ...
+
+    def close(self) -> None:
+        """Let go of sockets and threads; asking again afterwards is allowed and opens them anew."""
+        ...
+
+
+def no_answer(question: Question, timed_out: bool, detail: str) -> Answer:
+    """The answer to a question that nobody answered: unknown, of the question's own kind."""
+    if isinstance(question, DnsQuestion):
+        return DnsAnswer(DnsState.TIMEOUT if timed_out else DnsState.DISABLED, detail=detail)
+    return ScanAnswer(ScanState.UNAVAILABLE if timed_out else ScanState.DISABLED, detail=detail)

@@ -1,0 +1,1 @@
+"""Data only: the shipped model, its card and how it was trained."""

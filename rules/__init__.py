@@ -1,0 +1,1 @@
+"""Data only: the symbol catalogue, rule files and DNS list definitions."""
