@@ -1,0 +1,192 @@
+"""The sans-I/O engine: it drives the dialogues of all mails in hand and never waits for anything.
+
+Questions that several dialogues share are asked once.  A dialogue that raises, or that never ends, costs its
+own check and nothing else.  Two thin drivers share the engine: `drive` (threads) and `adrive` (asyncio).
+The idea of one state machine under two faces is dnspython's ``_Resolution``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from typing import Any
+
+from ..checks import Asking, LookupCheck, Mail
+from ..deadline import Deadline
+from ..symbols import Symbol
+from . import Answer, Lookup, Question, no_answer
+
+MAX_ROUNDS = 64
+"""Rounds of questions that one dialogue may ask before it is cut off (SPF needs about a dozen)."""
+
+CHECK_FAILED = "CHECK_FAILED"
+"""Symbol (group unknown) for a check that could not finish; the evidence names check and cause."""
+
+Lookups = Mapping[type[Any], Lookup]
+
+
+@dataclass(slots=True)
+class _Dialogue:
+    mail: int
+    check: str
+    asking: Asking
+    questions: tuple[Question, ...] = ()
+    missing: int = 0
+    rounds: int = 0
+
+
+class Engine:
+    """Dialogues in, questions out; answers in, findings out.
+
+    ``findings[i]`` collects what was found in ``mails[i]``; complete once `done`.
+    """
+
+    def __init__(self, checks: Iterable[LookupCheck], mails: Sequence[Mail]) -> None:
+        self.findings: list[list[Symbol]] = [[] for _ in mails]
+        self._answers: dict[Question, Answer] = {}
+        self._waiting: dict[Question, list[_Dialogue]] = {}
+        self._fresh: list[Question] = []
+        for check in checks:
+            for number, mail in enumerate(mails):
+                self._start(check, number, mail)
+
+    @property
+    def done(self) -> bool:
+        """Whether every dialogue has ended."""
+        return not self._waiting
+
+    def take_questions(self) -> list[Question]:
+        """Questions that nobody has taken yet, each exactly once."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def answer(self, question: Question, answer: Answer) -> None:
+        """Hand in an answer; an answer to a question that is not open (late, or never asked) changes nothing."""
+        dialogues = self._waiting.pop(question, None)
+        if dialogues is None:
+            return
+        self._answers[question] = answer
+        for dialogue in dialogues:
+            dialogue.missing -= 1
+            if dialogue.missing == 0:
+                self._advance(dialogue)
+
+    def give_up(self, detail: str) -> None:
+        """Answer all that is open, now and in later rounds, with "not known"; ends every dialogue."""
+        while self._waiting:
+            question = next(iter(self._waiting))
+            self.answer(question, no_answer(question, timed_out=True, detail=detail))
+        self._fresh.clear()
+
+    def _start(self, check: LookupCheck, number: int, mail: Mail) -> None:
+        try:
+            dialogue = _Dialogue(number, check.name, check.ask(mail))
+        except Exception as error:
+            self._fail(number, check.name, error)
+            return
+        self._step(dialogue, None)
+
+    def _advance(self, dialogue: _Dialogue) -> None:
+        self._step(dialogue, tuple(self._answers[question] for question in dialogue.questions))
+
+    def _step(self, dialogue: _Dialogue, answers: tuple[Answer, ...] | None) -> None:
+        """Send answers in; keep going for as long as the next questions are all answered already."""
+        try:
+            while True:
+                questions = next(dialogue.asking) if answers is None else dialogue.asking.send(answers)
+                dialogue.rounds += 1
+                if dialogue.rounds > MAX_ROUNDS:
+                    dialogue.asking.close()
+                    raise RuntimeError(f"still asking after {MAX_ROUNDS} rounds")
+                dialogue.questions = tuple(questions)
+                if self._enlist(dialogue):
+                    return
+                answers = tuple(self._answers[question] for question in dialogue.questions)
+        except StopIteration as stop:
+            self.findings[dialogue.mail].extend(stop.value or ())
+        except Exception as error:
+            self._fail(dialogue.mail, dialogue.check, error)
+
+    def _enlist(self, dialogue: _Dialogue) -> int:
+        """Note what the dialogue waits for; returns how many questions that is."""
+        open_questions = [q for q in dict.fromkeys(dialogue.questions) if q not in self._answers]
+        for question in open_questions:
+            dialogues = self._waiting.get(question)
+            if dialogues is None:
+                self._waiting[question] = [dialogue]
+                self._fresh.append(question)
+            else:
+                dialogues.append(dialogue)
+        dialogue.missing = len(open_questions)
+        return dialogue.missing
+
+    def _fail(self, number: int, check: str, error: Exception) -> None:
+        self.findings[number].append(failure(check, error))
+
+
+def failure(check: str, error: Exception) -> Symbol:
+    """The finding that stands for a check which did not finish."""
+    return Symbol(CHECK_FAILED, 1.0, f"{check}: {type(error).__name__}: {error}"[:300])
+
+
+def drive(engine: Engine, lookups: Lookups, deadline: Deadline, pool: Executor) -> None:
+    """Answer the engine's questions from ``pool``'s threads; returns by ``deadline`` whatever the lookups do."""
+    running: dict[Future[Answer], Question] = {}
+    while not engine.done:
+        for question in engine.take_questions():
+            lookup = lookups.get(type(question))
+            if lookup is None:
+                engine.answer(question, _nobody(question))
+            else:
+                running[pool.submit(lookup.ask, question, deadline)] = question
+        if running:
+            finished, _ = wait(running, deadline.remaining(), FIRST_COMPLETED)
+            if not finished:
+                break
+            for future in finished:
+                question = running.pop(future)
+                engine.answer(question, _result(future, question))
+    for future in running:
+        future.cancel()
+    engine.give_up("no answer before the deadline")
+
+
+async def adrive(engine: Engine, lookups: Lookups, deadline: Deadline) -> None:
+    """`drive` under asyncio: one task a question, no threads."""
+    running: dict[asyncio.Task[Answer], Question] = {}
+    try:
+        while not engine.done:
+            for question in engine.take_questions():
+                lookup = lookups.get(type(question))
+                if lookup is None:
+                    engine.answer(question, _nobody(question))
+                else:
+                    running[asyncio.ensure_future(lookup.aask(question, deadline))] = question
+            if running:
+                finished, _ = await asyncio.wait(
+                    running, timeout=deadline.remaining(), return_when=asyncio.FIRST_COMPLETED
+                )
+                if not finished:
+                    break
+                for task in finished:
+                    question = running.pop(task)
+                    engine.answer(question, _result(task, question))
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    engine.give_up("no answer before the deadline")
+
+
+def _nobody(question: Question) -> Answer:
+    return no_answer(question, timed_out=False, detail="nothing is configured to ask")
+
+
+def _result(future: Future[Answer] | asyncio.Task[Answer], question: Question) -> Answer:
+    """What a lookup returned; one that breaks its promise and raises has not answered."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    return no_answer(question, timed_out=True, detail=f"{type(error).__name__}: {error}")

@@ -1,0 +1,111 @@
+"""What the world is told: SMTP reply, headers, and the explanation a person reads.
+
+Header names are SpamAssassin's, so existing client rules and Sieve scripts work.  A sender can write them as
+well, so every inbound header of the kind is to be removed before ours are added (`forged`, `rewrite`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from .decision import Action, Reason
+from .verdict import ScoredSymbol, SmtpReply, Verdict
+
+FORGEABLE = ("x-spam-", "x-virus-", "x-mailfilter-")
+"""Beginnings of header names that only we may set."""
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*\n?")
+_END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+
+
+def smtp_reply(action: Action, reason: Reason, score: float, wait: int, mail_id: str) -> SmtpReply:
+    """The reply to the end of DATA; never quotes the mail, so nothing from a sender reaches the line."""
+    if reason is Reason.MALWARE and action is Action.BOUNCE:
+        return SmtpReply(554, "5.7.1", f"Refused: a virus scanner found malware in this mail (id {mail_id})")
+    if action is Action.BOUNCE and reason is Reason.NOT_KNOWN:
+        return SmtpReply(554, "5.7.1", f"Refused: this mail could not be examined (id {mail_id})")
+    if action is Action.BOUNCE:
+        return SmtpReply(550, "5.7.1", f"Refused as spam, score {score:.1f} (id {mail_id})")
+    if action is Action.GREYLIST and reason is Reason.NOT_KNOWN:
+        return SmtpReply(451, "4.7.1", f"This mail cannot be examined now, please try again later (id {mail_id})")
+    if action is Action.GREYLIST:
+        again = f"in {wait} seconds" if wait else "later"
+        return SmtpReply(451, "4.7.1", f"Greylisted, please try again {again} (id {mail_id})")
+    held = " and held for review" if action is Action.QUARANTINE else ""
+    return SmtpReply(250, "2.0.0", f"Accepted{held} (id {mail_id})")
+
+
+def headers(
+    action: Action,
+    score: float,
+    required: float | None,
+    symbols: Sequence[ScoredSymbol],
+    unknown: Sequence[ScoredSymbol],
+    probability: float | None,
+) -> tuple[tuple[str, str], ...]:
+    """Header fields to add, unfolded ASCII values.  ``required`` is the limit from which a mail is flagged."""
+    flagged = required is not None and score >= required
+    tests = ",".join(symbol.name for symbol in symbols if symbol.points) or "none"
+    limit = "never" if required is None else f"{required:.1f}"
+    found = [
+        ("X-Spam-Flag", "YES" if flagged else "NO"),
+        ("X-Spam-Score", f"{score:.3f}"),
+        ("X-Spam-Level", "*" * max(0, min(50, int(score)))),
+        ("X-Spam-Status", f"{'Yes' if flagged else 'No'}, score={score:.3f} required={limit} tests={tests}"),
+        ("X-Mailfilter-Action", action.value),
+    ]
+    if probability is not None:
+        found.append(("X-Mailfilter-Probability", f"{probability:.4f}"))
+    if unknown:
+        found.append(("X-Mailfilter-Unknown", ",".join(symbol.name for symbol in unknown)))
+    return tuple((name, value) for name, value in found if value)
+
+
+def forged(name: str) -> bool:
+    """Whether an inbound header of this name only pretends to be ours."""
+    return name.lower().startswith(FORGEABLE)
+
+
+def rewrite(raw: bytes, added: Iterable[tuple[str, str]]) -> bytes:
+    """The mail with pretended headers removed and ``added`` on top; every other byte stays as it is."""
+    line_end = b"\r\n" if raw[: raw.find(b"\n") + 1].endswith(b"\r\n") else b"\n"
+    end = _END_OF_HEADERS.search(raw)
+    size = end.start() + len(line_end) if end else len(raw)
+    head, body = raw[:size], raw[size:]
+    kept = _FIELD.sub(lambda field: b"" if forged(field[1].decode("latin-1")) else field[0], head)
+    ours = b"".join(_fold(name, value, line_end) for name, value in added)
+    return ours + kept + body
+
+
+def _fold(name: str, value: str, line_end: bytes) -> bytes:
+    """One field, folded at commas and spaces to lines of 78 characters or fewer where it can be (RFC 5322)."""
+    lines, line = [], f"{name}:"
+    for word in re.split(r"(?<=,)|(?<= )", f" {value}"):
+        if len(line) + len(word.rstrip()) > 78 and line.strip():
+            lines.append(line.rstrip())
+            line = " "
+        line += word
+    lines.append(line.rstrip())
+    return line_end.join(text.encode("ascii", "replace") for text in lines) + line_end
+
+
+def explain(verdict: Verdict) -> str:
+    """Every symbol with its points and evidence, the sum, and what was not known; several lines of text."""
+    lines = [f"action       {verdict.action.value}  ({verdict.smtp_reply})"]
+    probability = "not computed" if verdict.probability is None else f"{verdict.probability:.4f}"
+    lines.append(f"settled by   {verdict.reason.name.lower().replace('_', ' ')}")
+    lines.append(f"probability  {probability}  of spam, by content alone")
+    lines.append("")
+    ordered = sorted(verdict.symbols, key=lambda symbol: (-abs(symbol.points), symbol.name))
+    lines.extend(_explained(symbol) for symbol in ordered)
+    lines.append(f"{verdict.score:+9.3f}  sum")
+    if verdict.unknown:
+        lines.extend(["", "not known (worth nothing, shown so that silence is not taken for an answer):"])
+        lines.extend(f"           {symbol.name}: {symbol.evidence or symbol.description}" for symbol in verdict.unknown)
+    return "\n".join(lines)
+
+
+def _explained(symbol: ScoredSymbol) -> str:
+    evidence = f"  [{symbol.evidence}]" if symbol.evidence else ""
+    return f"{symbol.points:+9.3f}  {symbol.name}: {symbol.description}{evidence}"
