@@ -15,8 +15,8 @@ from .verdict import ScoredSymbol, SmtpReply, Verdict
 FORGEABLE = ("x-spam-", "x-virus-", "x-mailfilter-")
 """Beginnings of header names that only we may set."""
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*\n?")
-_END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*\n?", re.MULTILINE)
+_BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 
 
 def smtp_reply(action: Action, reason: Reason, score: float, wait: int, mail_id: str) -> SmtpReply:
@@ -70,8 +70,8 @@ def forged(name: str) -> bool:
 def rewrite(raw: bytes, added: Iterable[tuple[str, str]]) -> bytes:
     """The mail with pretended headers removed and ``added`` on top; every other byte stays as it is."""
     line_end = b"\r\n" if raw[: raw.find(b"\n") + 1].endswith(b"\r\n") else b"\n"
-    end = _END_OF_HEADERS.search(raw)
-    size = end.start() + len(line_end) if end else len(raw)
+    blank = _BLANK_LINE.search(raw)
+    size = blank.start() if blank else len(raw)
     head, body = raw[:size], raw[size:]
     kept = _FIELD.sub(lambda field: b"" if forged(field[1].decode("latin-1")) else field[0], head)
     ours = b"".join(_fold(name, value, line_end) for name, value in added)

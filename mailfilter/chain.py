@@ -1,0 +1,272 @@
+"""The filter chain: checks, then points, then one decision; blocking or under asyncio, one mail or a stream."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from . import report
+from .checks import Check, LocalCheck, LookupCheck, Mail
+from .config import Config
+from .deadline import Deadline
+from .decision import ACTIONS, Action, Decisions, GreylistState, Marks, Reason, decide
+from .envelope import Envelope
+from .errors import StoreError
+from .greylist import Greylist, GreylistAnswer
+from .lookups import Lookup
+from .lookups.engine import CHECK_FAILED, Engine, adrive, drive, failure
+from .message import Message
+from .quarantine import Quarantine
+from .scoring import SCALE, Hits, Points, Weights, contributions, merge, sums
+from .symbols import UNKNOWN, Catalogue, Symbol, shipped_catalogue
+from .verdict import ScoredSymbol, Verdict
+
+_log = logging.getLogger("mailfilter")
+
+PROBABILITY = "CONTENT_PROBABILITY"
+"""Symbol whose value is the content classifier's probability of spam; worth no points by itself."""
+
+_WAVE = 16
+"""Mails of a batch that share one length of the deadline: a batch of 64 gets four times a single mail's."""
+
+Input = bytes | Message | Mail | tuple[bytes | Message, Envelope]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the chain makes of a batch before words are put to it: the rows of a hit table.
+
+    ``rows`` merged findings per mail; ``hits`` the same as a matrix; ``per_hit`` and ``points`` in thousandths.
+    """
+
+    mails: Sequence[Mail]
+    rows: list[list[Symbol]]
+    hits: Hits
+    per_hit: Points
+    points: Points
+    decisions: Decisions
+
+
+class FilterChain:
+    """Decides what is to be done with a mail.
+
+    ``config``  the settings; ``checks``, ``lookups``, ``greylist`` and ``quarantine`` are built from them unless
+    given.  Safe to use from several threads.  Raises `SettingError`, `ModelError` or `StoreError` at
+    construction; afterwards content never raises (law 2).
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        checks: Sequence[Check] | None = None,
+        lookups: Iterable[Lookup] | None = None,
+        greylist: Greylist | None = None,
+        quarantine: Quarantine | None = None,
+    ) -> None:
+        from . import assembly
+
+        self.config = config or Config()
+        chosen = assembly.checks(self.config) if checks is None else tuple(checks)
+        self.local = tuple(check for check in chosen if isinstance(check, LocalCheck))
+        self.asking = tuple(check for check in chosen if isinstance(check, LookupCheck))
+        self.catalogue = Catalogue((*assembly.own_symbols(), *(info for check in chosen for info in check.symbols)))
+        self.weights = Weights.from_catalogue(self.catalogue, self.config.scores, self.config.source)
+        self.lookups = {
+            lookup.kind: lookup for lookup in (assembly.lookups(self.config) if lookups is None else lookups)
+        }
+        self.greylist = assembly.greylist(self.config) if greylist is None else greylist
+        self.quarantine = assembly.quarantine(self.config) if quarantine is None else quarantine
+        self.policy = self.config.to_policy()
+        self.marks = Marks.of(self.catalogue, self.policy)
+        self._declared = {check.name: frozenset(info.name for info in check.symbols) for check in self.local}
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def default(cls) -> FilterChain:
+        """The chain with embedded defaults: local checks and the shipped model; no server is asked."""
+        return cls()
+
+    @classmethod
+    def from_config(cls, config: str | Path | Config) -> FilterChain:
+        """The chain that a settings file describes."""
+        return cls(config if isinstance(config, Config) else Config.from_file(config))
+
+    def check(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
+        """Decide one mail.  Greylisting notes the attempt where the envelope is known."""
+        return next(self._verdicts(self.evaluate([_mail((raw, envelope or Envelope()))])))
+
+    async def acheck(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
+        """`check` under asyncio: lookups are awaited, so many mails can be in hand at once on one loop."""
+        batch = await self.aevaluate([_mail((raw, envelope or Envelope()))])
+        return next(self._verdicts(batch))
+
+    def check_many(self, mails: Iterable[Input]) -> Iterator[Verdict]:
+        """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
+        stream = map(_mail, mails)
+        while batch := list(islice(stream, self.config.engine.batch)):
+            yield from self._verdicts(self.evaluate(batch))
+
+    async def acheck_many(self, mails: Iterable[Input]) -> AsyncIterator[Verdict]:
+        """`check_many` under asyncio."""
+        stream = map(_mail, mails)
+        while batch := list(islice(stream, self.config.engine.batch)):
+            for verdict in self._verdicts(await self.aevaluate(batch)):
+                yield verdict
+
+    def evaluate(self, mails: Sequence[Mail]) -> Batch:
+        """Findings, points and decisions of one batch, without greylist state and without words."""
+        engine = Engine(self.asking, mails)
+        if not engine.done:
+            drive(engine, self.lookups, self._deadline(mails), self._threads())
+        return self._score(mails, engine)
+
+    async def aevaluate(self, mails: Sequence[Mail]) -> Batch:
+        """`evaluate` under asyncio."""
+        engine = Engine(self.asking, mails)
+        if not engine.done:
+            await adrive(engine, self.lookups, self._deadline(mails))
+        return self._score(mails, engine)
+
+    def act(self, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
+        """Carry out what needs a store: hold a quarantined mail, leave a tombstone for a deleted one.
+
+        Returns the verdict with its ``receipt``.  Where the store fails the mail is refused for now (451), so
+        that it stays with the sender: nothing is accepted that was not kept.  Without a quarantine in the
+        settings the verdict comes back as it is, and keeping the mail is up to the caller.
+        """
+        if self.quarantine is None or verdict.action not in (Action.QUARANTINE, Action.DELETE):
+            return verdict
+        try:
+            if verdict.action is Action.QUARANTINE:
+                return replace(verdict, receipt=self.quarantine.hold(raw, envelope, verdict))
+            return replace(verdict, receipt=self.quarantine.bury(envelope, verdict))
+        except StoreError as error:
+            _log.error("mail %s is refused for now: %s", verdict.mail_id, error)
+            reply = report.smtp_reply(Action.GREYLIST, Reason.NOT_KNOWN, verdict.score, 0, verdict.mail_id)
+            return replace(verdict, action=Action.GREYLIST, reason=Reason.NOT_KNOWN, smtp_reply=reply)
+
+    def close(self) -> None:
+        """Let go of threads, sockets and stores."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+        for lookup in self.lookups.values():
+            lookup.close()
+        for store in (self.greylist, self.quarantine):
+            if store is not None:
+                store.close()
+
+    def __enter__(self) -> FilterChain:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _deadline(self, mails: Sequence[Mail]) -> Deadline:
+        return Deadline.after(self.config.engine.deadline * math.ceil(len(mails) / _WAVE))
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.config.engine.in_flight, "mailfilter-lookup")
+            return self._pool
+
+    def _score(self, mails: Sequence[Mail], engine: Engine) -> Batch:
+        found = engine.findings
+        for check in self.local:
+            for symbols, more in zip(found, _run(check, mails), strict=True):
+                symbols.extend(self._only_declared(check, more))
+        rows = [merge((s for s in symbols if s.name in self.weights.column), self.weights) for symbols in found]
+        hits = Hits.from_rows(rows, self.weights)
+        per_hit = contributions(hits, self.weights.thousandths)
+        points = sums(hits, per_hit)
+        return Batch(mails, rows, hits, per_hit, points, decide(points, hits, self.marks, self.policy))
+
+    def _only_declared(self, check: LocalCheck, symbols: Iterable[Symbol]) -> Iterator[Symbol]:
+        for symbol in symbols:
+            if symbol.name in self._declared[check.name]:
+                yield symbol
+            else:
+                yield Symbol(CHECK_FAILED, 1.0, f"{check.name}: found {symbol.name}, which it does not declare")
+
+    def _verdicts(self, batch: Batch) -> Iterator[Verdict]:
+        waits = self._greylisted(batch)
+        decisions = batch.decisions
+        if waits:
+            states = np.full(len(batch.mails), GreylistState.NOT_ASKED, np.int8)
+            states[list(waits)] = [answer.state for answer in waits.values()]
+            decisions = decide(batch.points, batch.hits, self.marks, self.policy, states)
+        points, per_hit = (batch.points / SCALE).tolist(), (batch.per_hit / SCALE).tolist()
+        actions, reasons, starts = decisions.actions.tolist(), decisions.reasons.tolist(), batch.hits.indptr.tolist()
+        for number, mail in enumerate(batch.mails):
+            wait = waits[number].wait if number in waits else 0
+            scored = per_hit[starts[number] : starts[number + 1]]
+            action, reason = ACTIONS[actions[number]], Reason(reasons[number])
+            yield self._verdict(mail.message, batch.rows[number], scored, points[number], action, reason, wait)
+
+    def _greylisted(self, batch: Batch) -> dict[int, GreylistAnswer]:
+        """What the greylist says of the mails whose score puts them into the doubtful band."""
+        if self.greylist is None:
+            return {}
+        doubtful = (batch.decisions.actions == Action.GREYLIST.severity) & (batch.decisions.reasons == Reason.SCORE)
+        answers = {int(n): self.greylist.ask(batch.mails[n].envelope) for n in np.flatnonzero(doubtful)}
+        return {n: answer for n, answer in answers.items() if answer.state is not GreylistState.NOT_ASKED}
+
+    def _verdict(
+        self,
+        message: Message,
+        row: list[Symbol],
+        scored: list[float],
+        score: float,
+        action: Action,
+        reason: Reason,
+        wait: int,
+    ) -> Verdict:
+        symbols, unknown, probability = [], [], None
+        for symbol, points in zip(row, scored, strict=True):
+            info = self.catalogue[symbol.name]
+            shown = ScoredSymbol(symbol.name, points, symbol.value, symbol.evidence, info.description, info.group)
+            (unknown if info.group == UNKNOWN else symbols).append(shown)
+            if symbol.name == PROBABILITY:
+                probability = symbol.value
+        digest = message.digest
+        return Verdict(
+            action=action,
+            reason=reason,
+            score=score,
+            probability=probability,
+            symbols=tuple(symbols),
+            unknown=tuple(unknown),
+            smtp_reply=report.smtp_reply(action, reason, score, wait, digest[:16]),
+            headers=report.headers(action, score, self.policy.quarantine, symbols, unknown, probability),
+            digest=digest,
+            wait=wait,
+        )
+
+
+def _mail(given: Input) -> Mail:
+    if isinstance(given, Mail):
+        return given
+    raw, envelope = given if isinstance(given, tuple) else (given, Envelope())
+    return Mail(raw if isinstance(raw, Message) else Message(raw), envelope)
+
+
+def _run(check: LocalCheck, mails: Sequence[Mail]) -> Sequence[Sequence[Symbol]]:
+    """Run a local check; where it fails on the batch, find out for which mails, and let only those go without."""
+    try:
+        return check.run(mails)
+    except Exception as error:
+        if len(mails) == 1:
+            _log.exception("check %s failed on mail %s", check.name, mails[0].message.digest)
+            return [(failure(check.name, error),)]
+        return [_run(check, [mail])[0] for mail in mails]

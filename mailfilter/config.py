@@ -1,0 +1,229 @@
+"""All settings of a chain: one TOML file, every key checked, every fault reported with file and key.
+
+``mailfilter.example.toml`` shows every key with its default; `example` writes it from the definitions here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .decision import Action, Policy
+from .errors import SettingError
+from .settings import Allowed, build, default_of, setting
+
+_ON_VIRUS = ("quarantine", "bounce", "delete")
+_ON_UNKNOWN = ("pass", "tempfail", "hold", "bounce")
+_FLOOR = {
+    "pass": Action.ACCEPT,
+    "tempfail": Action.GREYLIST,
+    "hold": Action.QUARANTINE,
+    "bounce": Action.BOUNCE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySection:
+    """[policy]  limits in points: from each limit on, its action is taken"""
+
+    greylist: float | None = setting(4.0, "number", "refuse for now from here on: few spammers retry", never=True)
+    quarantine: float | None = setting(6.0, "number", "accept and hold for review from here on", never=True)
+    bounce: float | None = setting(12.0, "number", "refuse for good from here on", never=True)
+    delete: float | None = setting(None, "number", "accept and throw away from here on, with a tombstone", never=True)
+    on_check_failed: str = setting("pass", "text", "when a check could not finish", choices=_ON_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSection:
+    """[engine]  how checks are run"""
+
+    deadline: float = setting(8.0, "number", "seconds that lookups get for one mail", low=0.05, high=600)
+    batch: int = setting(64, "integer", "mails looked at together by check_many", low=1, high=10_000)
+    in_flight: int = setting(32, "integer", "questions asked at a time by the blocking driver", low=1, high=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksSection:
+    """[checks]  which checks run"""
+
+    disable: tuple[str, ...] = setting((), "texts", "names of built-in checks to leave out")
+    plugins: tuple[str, ...] = setting((), "texts", "names of installed plug-ins to run (group mailfilter.checks)")
+    settings: Mapping[str, Any] = setting({}, "free", "[checks.settings.NAME]: what a plug-in is given")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSection:
+    """[content]  the content classifier"""
+
+    model: str = setting("", "text", "folder of a trained model; empty means the one that is shipped")
+
+
+@dataclass(frozen=True, slots=True)
+class VirusSection:
+    """[virus]  scanning through clamd"""
+
+    clamd: tuple[str, ...] = setting((), "texts", 'sockets in order of preference: "unix:/path", "tcp:host:port"')
+    on_infected: str = setting("quarantine", "text", "the mildest action for malware", choices=_ON_VIRUS)
+    on_unavailable: str = setting("tempfail", "text", "when no scanner gives a verdict", choices=_ON_UNKNOWN)
+    on_scanner_error: str = setting("tempfail", "text", "when the scanner reports an error", choices=_ON_UNKNOWN)
+    on_too_large: str = setting("hold", "text", "when it is beyond the scanner's limit", choices=_ON_UNKNOWN)
+    on_limits_exceeded: str = setting("hold", "text", "when a container was not scanned whole", choices=_ON_UNKNOWN)
+    on_encrypted: str = setting("pass", "text", "when a part is encrypted", choices=_ON_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSection:
+    """[dns]  block lists"""
+
+    resolvers: tuple[str, ...] = setting(
+        (), "texts", 'addresses to ask, "192.0.2.1" or "192.0.2.1:5353"; with none, nothing is asked'
+    )
+    lists: tuple[str, ...] = setting((), "texts", "names of shipped list definitions to ask")
+    custom: tuple[Mapping[str, Any], ...] = setting((), "tables", "[[dns.custom]]: list definitions of your own")
+    on_unknown: str = setting("pass", "text", "when a list gives no usable answer", choices=("pass", "tempfail"))
+
+
+@dataclass(frozen=True, slots=True)
+class GreylistSection:
+    """[greylist]  what the chain remembers of senders in the doubtful band"""
+
+    store: str = setting("memory", "text", '"memory", "off", or the path of a database file')
+    wait: float = setting(180, "number", "seconds until a retry is let in", low=1, high=3600)
+    window: float = setting(172_800, "number", "seconds within which the retry must come", low=60)
+    lifetime: float = setting(3_110_400, "number", "seconds that a sender who came back stays known", low=60)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineSection:
+    """[quarantine]  where held mail is kept"""
+
+    path: str = setting("", "text", "database file; empty: the caller keeps held mail")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting of a chain.  ``source`` is the file's name for error messages."""
+
+    policy: PolicySection = field(default_factory=PolicySection)
+    engine: EngineSection = field(default_factory=EngineSection)
+    checks: ChecksSection = field(default_factory=ChecksSection)
+    content: ContentSection = field(default_factory=ContentSection)
+    virus: VirusSection = field(default_factory=VirusSection)
+    dns: DnsSection = field(default_factory=DnsSection)
+    greylist: GreylistSection = field(default_factory=GreylistSection)
+    quarantine: QuarantineSection = field(default_factory=QuarantineSection)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    source: str = "defaults"
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Config:
+        """Read one TOML file.  Raises `SettingError`: not readable, not TOML, or every fault in it."""
+        try:
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingError(str(path), (f"cannot be read: {error.strerror}",)) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingError(str(path), (f"is not valid TOML: {error}",)) from None
+        return cls.from_mapping(table, str(path))
+
+    @classmethod
+    def from_mapping(cls, table: Mapping[str, Any], source: str = "settings") -> Config:
+        """Check a nested mapping as it comes out of a TOML file.  Raises `SettingError` with every fault."""
+        faults: list[str] = []
+        known = {item.name for item in fields(cls)} - {"source"}
+        faults.extend(f"{key}: unknown section; known: {', '.join(sorted(known))}" for key in table.keys() - known)
+        sections = {name: build(section, table.get(name, {}), name, faults) for name, section in SECTIONS.items()}
+        scores = build(_Scores, {"scores": table.get("scores", {})}, "", faults).scores
+        faults.extend(_limits_in_order(sections["policy"]))
+        if faults:
+            raise SettingError(source, tuple(faults))
+        return cls(**sections, scores=scores, source=source)
+
+    def to_policy(self) -> Policy:
+        """The decision's policy: limits, and a floor for every kind of not knowing."""
+        floors = {
+            "CHECK_FAILED": self.policy.on_check_failed,
+            "DNSBL_UNKNOWN": self.dns.on_unknown,
+            "VIRUS_UNAVAILABLE": self.virus.on_unavailable,
+            "VIRUS_SCANNER_ERROR": self.virus.on_scanner_error,
+            "VIRUS_TOO_LARGE": self.virus.on_too_large,
+            "VIRUS_LIMITS_EXCEEDED": self.virus.on_limits_exceeded,
+            "VIRUS_ENCRYPTED": self.virus.on_encrypted,
+        }
+        return Policy(
+            greylist=self.policy.greylist,
+            quarantine=self.policy.quarantine,
+            bounce=self.policy.bounce,
+            delete=self.policy.delete,
+            on_malware=Action(self.virus.on_infected),
+            floors={symbol: _FLOOR[choice] for symbol, choice in floors.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    scores: Mapping[str, float] = setting({}, "numbers", "[scores]: points of symbols, instead of the catalogue's")
+
+
+SECTIONS: Mapping[str, Any] = {
+    "policy": PolicySection,
+    "engine": EngineSection,
+    "checks": ChecksSection,
+    "content": ContentSection,
+    "virus": VirusSection,
+    "dns": DnsSection,
+    "greylist": GreylistSection,
+    "quarantine": QuarantineSection,
+}
+
+
+def _limits_in_order(policy: PolicySection) -> list[str]:
+    """A limit below a milder one's would never let the milder action happen: say so instead of ignoring it."""
+    set_limits = [
+        (name, limit)
+        for name in ("greylist", "quarantine", "bounce", "delete")
+        if (limit := getattr(policy, name)) is not None
+    ]
+    return [
+        f"policy.{name}: {limit:g} is below policy.{milder} ({low:g}); limits rise from greylist to delete"
+        for (milder, low), (name, limit) in itertools.pairwise(set_limits)
+        if limit < low
+    ]
+
+
+def example() -> str:
+    """The text of ``mailfilter.example.toml``: every key, its default, what is allowed."""
+    lines = [
+        "# mailfilter: every setting with its default. Uncomment what you change; an unknown key is an error.",
+        "# Read with `mailfilter check --config FILE`, `FilterChain.from_config(FILE)` or $MAILFILTER_CONFIG.",
+    ]
+    for name, section in SECTIONS.items():
+        lines.extend(["", f"# {(section.__doc__ or '').strip()}", f"[{name}]"])
+        lines.extend(_documented(item.name, item.metadata["allowed"], default_of(item)) for item in fields(section))
+    lines.extend(["", "# [scores]  points of symbols, instead of the catalogue's (`mailfilter doctor --symbols`)"])
+    lines.extend(["[scores]", "# SUBJECT_SHOUTS = 1.0", ""])
+    return "\n".join(lines)
+
+
+def _documented(name: str, allowed: Allowed, default: Any) -> str:
+    return f"# {allowed.doc}: {allowed.describe()}\n# {name} = {_toml(default)}"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case None:
+            return '"never"'
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case tuple():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case Mapping():
+            return "{}"
+        case _:
+            return f"{value:g}" if isinstance(value, float) and value < 1e5 else str(value)
