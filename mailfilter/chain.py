@@ -22,7 +22,7 @@ from .envelope import Envelope
 from .errors import StoreError
 from .greylist import Greylist, GreylistAnswer
 from .lookups import Lookup
-from .lookups.engine import CHECK_FAILED, Engine, adrive, drive, failure
+from .lookups.engine import Engine, adrive, declared_names, drive, failure, only_declared
 from .message import Message
 from .quarantine import Quarantine
 from .scoring import SCALE, Hits, Points, Weights, contributions, merge, sums
@@ -87,7 +87,7 @@ class FilterChain:
         self.quarantine = assembly.quarantine(self.config) if quarantine is None else quarantine
         self.policy = self.config.to_policy()
         self.marks = Marks.of(self.catalogue, self.policy)
-        self._declared = {check.name: frozenset(info.name for info in check.symbols) for check in self.local}
+        self._declared = {check.name: declared_names(check) for check in self.local}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -184,20 +184,13 @@ class FilterChain:
     def _score(self, mails: Sequence[Mail], engine: Engine) -> Batch:
         found = engine.findings
         for check in self.local:
-            for symbols, more in zip(found, _run(check, mails), strict=True):
-                symbols.extend(self._only_declared(check, more))
-        rows = [merge((s for s in symbols if s.name in self.weights.column), self.weights) for symbols in found]
+            for symbols, more in zip(found, _run(check, self._declared[check.name], mails), strict=True):
+                symbols.extend(more)
+        rows = [merge(symbols, self.weights) for symbols in found]
         hits = Hits.from_rows(rows, self.weights)
         per_hit = contributions(hits, self.weights.thousandths)
         points = sums(hits, per_hit)
         return Batch(mails, rows, hits, per_hit, points, decide(points, hits, self.marks, self.policy))
-
-    def _only_declared(self, check: LocalCheck, symbols: Iterable[Symbol]) -> Iterator[Symbol]:
-        for symbol in symbols:
-            if symbol.name in self._declared[check.name]:
-                yield symbol
-            else:
-                yield Symbol(CHECK_FAILED, 1.0, f"{check.name}: found {symbol.name}, which it does not declare")
 
     def _verdicts(self, batch: Batch) -> Iterator[Verdict]:
         waits = self._greylisted(batch)
@@ -261,12 +254,15 @@ def _mail(given: Input) -> Mail:
     return Mail(raw if isinstance(raw, Message) else Message(raw), envelope)
 
 
-def _run(check: LocalCheck, mails: Sequence[Mail]) -> Sequence[Sequence[Symbol]]:
+def _run(check: LocalCheck, declared: frozenset[str], mails: Sequence[Mail]) -> list[list[Symbol]]:
     """Run a local check; where it fails on the batch, find out for which mails, and let only those go without."""
     try:
-        return check.run(mails)
+        found = [only_declared(check.name, declared, symbols) for symbols in check.run(mails)]
+        if len(found) != len(mails):
+            raise ValueError(f"findings for {len(found)} mails of {len(mails)}")
+        return found
     except Exception as error:
         if len(mails) == 1:
             _log.exception("check %s failed on mail %s", check.name, mails[0].message.digest)
-            return [(failure(check.name, error),)]
-        return [_run(check, [mail])[0] for mail in mails]
+            return [[failure(check.name, error)]]
+        return [_run(check, declared, [mail])[0] for mail in mails]

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from ..checks import Asking, LookupCheck, Mail
+from ..checks import Asking, Check, LookupCheck, Mail
 from ..deadline import Deadline
 from ..symbols import Symbol
 from . import Answer, Lookup, Question, no_answer
@@ -48,7 +48,9 @@ class Engine:
         self._answers: dict[Question, Answer] = {}
         self._waiting: dict[Question, list[_Dialogue]] = {}
         self._fresh: list[Question] = []
+        self._declared: dict[str, frozenset[str]] = {}
         for check in checks:
+            self._declared[check.name] = declared_names(check)
             for number, mail in enumerate(mails):
                 self._start(check, number, mail)
 
@@ -105,9 +107,17 @@ class Engine:
                     return
                 answers = tuple(self._answers[question] for question in dialogue.questions)
         except StopIteration as stop:
-            self.findings[dialogue.mail].extend(stop.value or ())
+            self._found(dialogue, stop.value or ())
         except Exception as error:
             self._fail(dialogue.mail, dialogue.check, error)
+
+    def _found(self, dialogue: _Dialogue, symbols: Iterable[Symbol]) -> None:
+        try:
+            found = only_declared(dialogue.check, self._declared[dialogue.check], symbols)
+        except Exception as error:
+            self._fail(dialogue.mail, dialogue.check, error)
+        else:
+            self.findings[dialogue.mail].extend(found)
 
     def _enlist(self, dialogue: _Dialogue) -> int:
         """Note what the dialogue waits for; returns how many questions that is."""
@@ -129,6 +139,21 @@ class Engine:
 def failure(check: str, error: Exception) -> Symbol:
     """The finding that stands for a check which did not finish."""
     return Symbol(CHECK_FAILED, 1.0, f"{check}: {type(error).__name__}: {error}"[:300])
+
+
+def declared_names(check: Check) -> frozenset[str]:
+    """Names of the symbols that a check says it can find."""
+    return frozenset(info.name for info in check.symbols)
+
+
+def only_declared(check: str, declared: frozenset[str], symbols: Iterable[Symbol]) -> list[Symbol]:
+    """What a check found, with `CHECK_FAILED` in place of a symbol that it has not declared."""
+    return [
+        symbol
+        if symbol.name in declared
+        else Symbol(CHECK_FAILED, 1.0, f"{check}: found {symbol.name}, which it does not declare")
+        for symbol in symbols
+    ]
 
 
 def drive(engine: Engine, lookups: Lookups, deadline: Deadline, pool: Executor) -> None:
