@@ -1,0 +1,48 @@
+"""Dates of mail headers (RFC 5322 section 3.3, with the obsolete forms of 4.3) as seconds since 1970."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+_DATE = re.compile(
+    r"\s*(?:[A-Za-z]{2,9}\.?,?\s{0,9})?"
+    r"(\d{1,2})[ \t-]{1,9}([A-Za-z]{3})[a-z]{0,6}[ \t.-]{1,9}(\d{2,4})[ \t,]{1,9}"
+    r"(\d{1,2})[:.](\d\d)(?:[:.](\d\d))?\s{0,9}([+-]\d{3,4}|[A-Za-z]{1,5})?"
+)
+_MONTHS = {
+    name: number
+    for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+}
+_ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def parse_date(text: str) -> int | None:
+    """Seconds since 1970-01-01 UTC, or ``None`` for what is no date.  An unknown zone counts as UTC."""
+    match = _DATE.match(text[:200])
+    if not match:
+        return None
+    day, month, year, hour, minute, second, zone = match.groups()
+    if int(hour) > 24 or int(minute) > 59:
+        return None
+    try:
+        days = date(_full_year(year), _MONTHS[month.lower()], int(day)).toordinal() - _EPOCH
+    except (KeyError, ValueError):
+        return None
+    return days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second or 0) - _offset(zone or "")
+
+
+def _full_year(text: str) -> int:
+    """RFC 5322 section 4.3: two digits below 50 are of this century, other short years of the last."""
+    year = int(text)
+    return year + (0 if len(text) == 4 else 2000 if year < 50 else 1900)
+
+
+def _offset(zone: str) -> int:
+    """Seconds east of UTC."""
+    if zone[:1] in ("+", "-"):
+        digits = zone[1:].rjust(4, "0")
+        seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+        return -seconds if zone[0] == "-" else seconds
+    return _ZONES.get(zone.upper(), 0) * 3600

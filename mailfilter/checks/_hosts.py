@@ -1,0 +1,112 @@
+"""What can be said of a host name without asking anybody: whose it is, and whether it dresses up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from ._lists import read_list, words
+
+LONGEST = 253
+"""Longest host name of the DNS in text form (RFC 1035); what is longer is cut from the left."""
+
+FREEMAIL = words("domains.toml", "freemail")
+SHORTENERS = words("domains.toml", "shorteners")
+_SECOND_LEVEL = words("domains.toml", "second_level")
+
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_LOOKALIKE = re.compile("[\u0370-\u052f\u0531-\u058f\u13a0-\u13fd\ua4d0-\ua4f7\uff21-\uff5a]")
+"""Greek, Cyrillic, Armenian, Cherokee, Lisu and full-width letters: the scripts that pass for Latin."""
+
+
+def registered_domain(host: str) -> str:
+    """The part of a host name that somebody registered: ``example.co.uk`` of ``www.mail.example.co.uk``.
+
+    An approximation of the Public Suffix List (``second_level`` in ``rules/domains.toml``).  An address literal
+    and a name without a dot are returned as they are.
+    """
+    return _registered(host[-LONGEST:])
+
+
+@lru_cache(maxsize=8192)
+def _registered(host: str) -> str:
+    host = host.rstrip(".")
+    labels = host.rsplit(".", 3)
+    if len(labels) < 3 or labels[-1].isdigit() or ":" in host:
+        return host
+    deep = len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
+    return ".".join(labels[-3 if deep else -2 :])
+
+
+def domain_of(address: str) -> str:
+    """Lower-case domain of a mail address, ``""`` if it has none."""
+    return address.rpartition("@")[2].strip(" .>").lower() if "@" in address else ""
+
+
+def mixed_word(text: str) -> str:
+    """The first word of ``text`` in which Latin letters stand beside letters that look like Latin ones, or ``""``."""
+    if text.isascii() or not _LOOKALIKE.search(text):
+        return ""
+    for word in text.split():
+        if _LOOKALIKE.search(word) and _LATIN.search(word):
+            return word
+    return ""
+
+
+def disguise(host: str) -> str:
+    """How a host name dresses up, ``""`` if it does not: a label whose letters pass for Latin ones.
+
+    Labels in punycode (RFC 3492) are decoded first.  A label wholly in another script, or in accented Latin, is
+    an honest internationalised name, unless every letter of it passes for a Latin one.
+    """
+    host = host[-LONGEST:]
+    return "" if host.isascii() and "xn--" not in host else _disguise(host)
+
+
+_PASSES_FOR_LATIN = frozenset("асеіјорѕухһԁԛԝьѵαορνικχυγʋօոսցհյ")
+
+
+@lru_cache(maxsize=2048)
+def _disguise(host: str) -> str:
+    for label in _unicode_labels(host):
+        letters = [letter for letter in label if letter.isalpha()]
+        foreign = [letter for letter in letters if _LOOKALIKE.match(letter)]
+        if foreign and (any(map(_LATIN.match, letters)) or set(letters) <= _PASSES_FOR_LATIN):
+            return label
+    return ""
+
+
+def _unicode_labels(host: str) -> Iterator[str]:
+    for label in host.lower().split("."):
+        if not label.startswith("xn--"):
+            yield label
+            continue
+        try:
+            yield label[4:].encode("ascii").decode("punycode")
+        except UnicodeError:
+            yield label
+
+
+def _brand_pattern() -> tuple[re.Pattern[str], dict[str, tuple[str, frozenset[str]]]]:
+    table = {
+        name.replace(" ", ""): (name, frozenset(domains))
+        for name, domains in read_list("brands.toml")["brands"].items()
+    }
+    spelled = (re.escape(name).replace(r"\ ", "[ ._-]?") for name, _ in table.values())
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(spelled, key=len, reverse=True))})(?![a-z])"), table
+
+
+_BRAND, _BRANDS = _brand_pattern()
+
+
+def brand_in(text: str, domain: str) -> str:
+    """The first brand of ``rules/brands.toml`` that ``text`` (lower case) names and ``domain`` is not, or ``""``.
+
+    ``domain`` is a registered domain.
+    """
+    for match in _BRAND.finditer(text):
+        name, domains = _BRANDS[re.sub("[ ._-]", "", match[0])]
+        if not domain.startswith(name.replace(" ", "") + ".") and domain not in domains:
+            return name
+    return ""

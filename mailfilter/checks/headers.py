@@ -1,0 +1,181 @@
+"""What the header block of a mail gives away: what lacks, stands twice, lies about time or shouts.
+
+Pure: a date is compared with the newest Received header, never with the clock, so that a mail of 2002 is judged
+in 2026 as it was in 2002.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from ..message import Header, Message
+from ..symbols import Findings, Symbol, declared_by
+from . import Mail
+from ._dates import parse_date
+from ._text import quote
+
+ONCE = frozenset(
+    "from sender reply-to to cc bcc message-id in-reply-to references subject date content-type"
+    " content-transfer-encoding mime-version".split()
+)
+"""Fields that may stand once (RFC 5322 section 3.6, RFC 2045)."""
+
+FUTURE = 12 * 3600
+"""Seconds that Date may run ahead of the newest Received: a whole time zone, set wrongly, is forgiven."""
+PAST = 7 * 86400
+"""Seconds that a mail may lie in queues."""
+SHOUT = 8
+"""Letters that a subject needs before its capitals count."""
+
+_MESSAGE_ID = re.compile(r"\s*<[^<>@\s]+@[^<>@\s]+>\s*(?:\([^()]*\)\s*)?\Z")
+_TAGS = re.compile(r"(?:\s*(?:re|fwd?|aw|sv|tr|wg)\s*(?:\[\d+\])?\s*:|\s*\[[^\[\]]{0,60}\])+", re.IGNORECASE)
+_REPLY = re.compile(r"\s*re\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
+_NEEDLESS = re.compile(rb"=\?[^?\s]{1,40}\?[bB]\?")
+_UNDISCLOSED = re.compile(r"\s*undisclosed[- ]recipients?\b|\s*unlisted[- ]recipients?\b", re.IGNORECASE)
+
+
+class _Block:
+    """The header block with its fields indexed by lower-case name; computed once for all rules."""
+
+    __slots__ = ("fields", "message", "subject")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.subject = message.subject
+        self.fields: dict[str, list[Header]] = {}
+        for header in message.headers:
+            self.fields.setdefault(header.name.lower(), []).append(header)
+
+    def value(self, name: str) -> str:
+        """Decoded value of the first field of this name, ``""`` if there is none."""
+        found = self.fields.get(name)
+        return found[0].value if found else ""
+
+
+def _from_missing(block: _Block) -> Symbol | None:
+    if "from" in block.fields:
+        return None
+    return Symbol("FROM_MISSING", evidence="no From header")
+
+
+def _duplicated(block: _Block) -> Symbol | None:
+    twice = [name for name, found in block.fields.items() if len(found) > 1 and name in ONCE]
+    if not twice:
+        return None
+    return Symbol("HEADER_DUPLICATED", evidence=", ".join(f"{name} ×{len(block.fields[name])}" for name in twice))
+
+
+def _date(block: _Block) -> Symbol | None:
+    found = block.fields.get("date")
+    if not found:
+        return Symbol("DATE_MISSING", evidence="no Date header")
+    text = found[0].value
+    sent = parse_date(text)
+    if sent is None:
+        return Symbol("DATE_INVALID", evidence=quote(text))
+    received = parse_date(block.value("received").rpartition(";")[2])
+    if received is None or -PAST <= sent - received <= FUTURE:
+        return None
+    hours = (sent - received) / 3600
+    if hours > 0:
+        return Symbol("DATE_FUTURE", evidence=f"{hours:.0f} hours ahead of the newest Received header")
+    return Symbol("DATE_PAST", evidence=f"{-hours / 24:.0f} days older than the newest Received header")
+
+
+def _message_id(block: _Block) -> Symbol | None:
+    found = block.fields.get("message-id")
+    if not found:
+        return Symbol("MSGID_MISSING", evidence="no Message-ID header")
+    text = found[0].value[:1000]
+    return None if _MESSAGE_ID.match(text) else Symbol("MSGID_MALFORMED", evidence=quote(text))
+
+
+def _shouts(block: _Block) -> Symbol | None:
+    text = block.subject[:1000]
+    if text.upper() != text:
+        text = text[tags.end() :] if (tags := _TAGS.match(text)) else text
+        if text.upper() != text:
+            return None
+    cased = sum(letter.isupper() for letter in text)
+    return Symbol("SUBJECT_SHOUTS", evidence=quote(text)) if cased >= SHOUT and " " in text.strip() else None
+
+
+def _fake_reply(block: _Block) -> Symbol | None:
+    if not _REPLY.match(block.subject):
+        return None
+    if not block.fields.keys().isdisjoint(("references", "in-reply-to", "thread-index")):
+        return None
+    return Symbol("SUBJECT_FAKE_REPLY", evidence="Re: without References, In-Reply-To or Thread-Index")
+
+
+def _subject_empty(block: _Block) -> Symbol | None:
+    if block.subject.strip():
+        return None
+    return Symbol("SUBJECT_EMPTY", evidence="empty" if "subject" in block.fields else "no Subject header")
+
+
+def _subject_padded(block: _Block) -> Symbol | None:
+    """Blanks that push a random tail out of the reader's sight."""
+    text = block.subject[:1000].rstrip()
+    head, gap, tail = text.rpartition("      ")
+    if not gap or not head.strip() or not tail or " " in tail.strip():
+        return None
+    return Symbol("SUBJECT_PADDED", evidence=f"{quote(tail.strip())} behind a row of blanks")
+
+
+def _recipients(block: _Block) -> Symbol | None:
+    to = block.fields.get("to")
+    if not to and "cc" not in block.fields:
+        return Symbol("TO_MISSING", evidence="neither To nor Cc")
+    if to and _UNDISCLOSED.match(to[0].value):
+        return Symbol("TO_UNDISCLOSED", evidence=quote(to[0].value))
+    return None
+
+
+def _raw_8bit(block: _Block) -> Symbol | None:
+    for header in block.message.headers:
+        if not header.raw.isascii():
+            try:
+                header.raw.decode("utf-8")
+            except UnicodeDecodeError:
+                return Symbol("HEADER_RAW_8BIT", evidence=f"bytes above 127 that are not UTF-8 in {quote(header.name, 60)}")
+    return None
+
+
+def _encoded_needlessly(block: _Block) -> Symbol | None:
+    for name in ("subject", "from"):
+        for header in block.fields.get(name, ())[:1]:
+            if b"=?" in header.raw and header.value.isascii() and _NEEDLESS.search(header.raw):
+                return Symbol("ENCODED_NEEDLESSLY", evidence=f"{name} in base64 holds ASCII only: {quote(header.value)}")
+    return None
+
+
+def _verdict_headers(block: _Block) -> Symbol | None:
+    for name in block.fields:
+        if name.startswith("x-spam-"):
+            return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
+    return None
+
+
+_RULES: tuple[Callable[[_Block], Symbol | None], ...] = (
+    _from_missing, _duplicated, _date, _message_id, _shouts, _fake_reply, _subject_empty, _subject_padded,
+    _recipients, _raw_8bit, _encoded_needlessly, _verdict_headers,
+)  # fmt: skip
+
+
+class HeaderCheck:
+    """Missing, repeated, malformed and dressed-up header fields (RFC 5322, RFC 2047)."""
+
+    name = "headers"
+    symbols = declared_by("headers")
+
+    def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:
+        """Findings per mail, in order."""
+        return [find(mail.message) for mail in mails]
+
+
+def find(message: Message) -> Findings:
+    """What `HeaderCheck` finds in one message."""
+    block = _Block(message)
+    return tuple(symbol for rule in _RULES if (symbol := rule(block)) is not None)
