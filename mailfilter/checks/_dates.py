@@ -11,9 +11,9 @@ _DATE = re.compile(
     r"(\d{1,2})[:.](\d\d)(?:[:.](\d\d))?\s{0,9}([+-]\d{3,4}|[A-Za-z]{1,5})?"
 )
 _MONTHS = {
-    name: number
-    for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
-}
+    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
+    "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
+}  # fmt: skip
 _ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 _EPOCH = date(1970, 1, 1).toordinal()
 

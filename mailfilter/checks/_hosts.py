@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ._lists import read_list, words
+from ._text import LATIN, LOOKALIKE
 
 LONGEST = 253
 """Longest host name of the DNS in text form (RFC 1035); what is longer is cut from the left."""
@@ -14,11 +15,6 @@ LONGEST = 253
 FREEMAIL = words("domains.toml", "freemail")
 SHORTENERS = words("domains.toml", "shorteners")
 _SECOND_LEVEL = words("domains.toml", "second_level")
-
-_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
-_LOOKALIKE = re.compile("[\u0370-\u052f\u0531-\u058f\u13a0-\u13fd\ua4d0-\ua4f7\uff21-\uff5a]")
-"""Greek, Cyrillic, Armenian, Cherokee, Lisu and full-width letters: the scripts that pass for Latin."""
-
 
 def registered_domain(host: str) -> str:
     """The part of a host name that somebody registered: ``example.co.uk`` of ``www.mail.example.co.uk``.
@@ -44,16 +40,6 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].strip(" .>").lower() if "@" in address else ""
 
 
-def mixed_word(text: str) -> str:
-    """The first word of ``text`` in which Latin letters stand beside letters that look like Latin ones, or ``""``."""
-    if text.isascii() or not _LOOKALIKE.search(text):
-        return ""
-    for word in text.split():
-        if _LOOKALIKE.search(word) and _LATIN.search(word):
-            return word
-    return ""
-
-
 def disguise(host: str) -> str:
     """How a host name dresses up, ``""`` if it does not: a label whose letters pass for Latin ones.
 
@@ -64,15 +50,15 @@ def disguise(host: str) -> str:
     return "" if host.isascii() and "xn--" not in host else _disguise(host)
 
 
-_PASSES_FOR_LATIN = frozenset("асеіјорѕухһԁԛԝьѵαορνικχυγʋօոսցհյ")
+_PASSES_FORLATIN = frozenset("асеіјорѕухһԁԛԝьѵαορνικχυγʋօոսցհյ")
 
 
 @lru_cache(maxsize=2048)
 def _disguise(host: str) -> str:
     for label in _unicode_labels(host):
         letters = [letter for letter in label if letter.isalpha()]
-        foreign = [letter for letter in letters if _LOOKALIKE.match(letter)]
-        if foreign and (any(map(_LATIN.match, letters)) or set(letters) <= _PASSES_FOR_LATIN):
+        foreign = [letter for letter in letters if LOOKALIKE.match(letter)]
+        if foreign and (any(map(LATIN.match, letters)) or set(letters) <= _PASSES_FORLATIN):
             return label
     return ""
 

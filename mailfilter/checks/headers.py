@@ -16,9 +16,11 @@ from ._dates import parse_date
 from ._text import quote
 
 ONCE = frozenset(
-    "from sender reply-to to cc bcc message-id in-reply-to references subject date content-type"
-    " content-transfer-encoding mime-version".split()
-)
+    (
+        "from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references", "subject",
+        "date", "content-type", "content-transfer-encoding", "mime-version",
+    )
+)  # fmt: skip
 """Fields that may stand once (RFC 5322 section 3.6, RFC 2045)."""
 
 FUTURE = 12 * 3600
@@ -139,7 +141,8 @@ def _raw_8bit(block: _Block) -> Symbol | None:
             try:
                 header.raw.decode("utf-8")
             except UnicodeDecodeError:
-                return Symbol("HEADER_RAW_8BIT", evidence=f"bytes above 127 that are not UTF-8 in {quote(header.name, 60)}")
+                evidence = f"bytes above 127 that are not UTF-8 in {quote(header.name, 60)}"
+                return Symbol("HEADER_RAW_8BIT", evidence=evidence)
     return None
 
 
@@ -147,7 +150,8 @@ def _encoded_needlessly(block: _Block) -> Symbol | None:
     for name in ("subject", "from"):
         for header in block.fields.get(name, ())[:1]:
             if b"=?" in header.raw and header.value.isascii() and _NEEDLESS.search(header.raw):
-                return Symbol("ENCODED_NEEDLESSLY", evidence=f"{name} in base64 holds ASCII only: {quote(header.value)}")
+                evidence = f"{name} in base64 holds ASCII only: {quote(header.value)}"
+                return Symbol("ENCODED_NEEDLESSLY", evidence=evidence)
     return None
 
 

@@ -14,6 +14,7 @@ from ..message import Link, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._hosts import SHORTENERS, brand_in, disguise, domain_of, registered_domain
+from ._lists import words
 from ._text import quote
 
 MOST = 1000
@@ -21,13 +22,17 @@ MOST = 1000
 LONGEST = 1000
 """Characters of one link that are looked at."""
 
-_SHOWN_HOST = re.compile(r"(?:https?://)?([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8})(?:[:/?#]\S*)?\Z", re.IGNORECASE)
-_NOT_A_DOMAIN = frozenset("asp css doc docx exe gif gz htm html jpg js jpeg pdf php pl png ppt py rb sh tar txt xls zip".split())
+_SHOWN_HOST = re.compile(
+    r"(?:https?://)?([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8})(?:[:/?#]\S*)?\Z", re.IGNORECASE
+)
+_FILE_ENDINGS = words("domains.toml", "file_endings")
 _AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]{0,20}:[/\\]{2,9}([^/\\?#\s]{1,300})", re.IGNORECASE)
-_IP = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z|\d{8,10}\Z|0x[0-9a-f]{1,8}(?:\.0x[0-9a-f]{1,8}){0,3}\Z|\[[0-9a-f:.]{2,45}\]\Z")
+_IP = re.compile(
+    r"(?:\d{1,3}(?:\.\d{1,3}){3}|\d{8,10}|0x[0-9a-f]{1,8}(?:\.0x[0-9a-f]{1,8}){0,3}|\[?[0-9a-f]{0,4}:[0-9a-f:.]{1,45}\]?)\Z"
+)
 _PORT = re.compile(r":(\d{1,5})\Z")
 _CREDENTIALS = re.compile(
-    r"(?:sign[-_.]?[io]n|log[-_.]?[io]n|webscr|verif(?:y|ication)|confirm|secur(?:e|ity)|account|update|password|unlock|webmail|wallet)"
+    r"sign[-_.]?[io]n|log[-_.]?[io]n|webscr|verif(?:y|ication)|confirm|secur(?:e|ity)|account|update|password|unlock"
 )
 _USUAL_PORTS = frozenset(("80", "443", "8080", "8443", "0", ""))
 
@@ -74,7 +79,7 @@ def _shown_elsewhere(link: Link) -> Symbol | None:
         return None
     shown = match[1].lower()
     top = shown.rpartition(".")[2]
-    if top.isdigit() or len(top) < 2 or ("/" not in text and top in _NOT_A_DOMAIN):
+    if top.isdigit() or len(top) < 2 or ("/" not in text and top in _FILE_ENDINGS):
         return None
     if registered_domain(shown) == registered_domain(link.host):
         return None

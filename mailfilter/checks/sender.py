@@ -13,8 +13,8 @@ from ..envelope import Envelope
 from ..message import Address, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
-from ._hosts import FREEMAIL, brand_in, disguise, domain_of, mixed_word, registered_domain
-from ._text import quote
+from ._hosts import FREEMAIL, brand_in, disguise, domain_of, registered_domain
+from ._text import mixed_word, quote
 
 LONGEST = 300
 """Characters of a display name that are looked at."""
@@ -53,19 +53,23 @@ def _other_address(sender: _Sender) -> Symbol | None:
     shown = _ADDRESS_IN_NAME.search(sender.display)
     if not shown or registered_domain(shown[1].lower()) == sender.org:
         return None
-    return Symbol("FROM_NAME_OTHER_ADDRESS", evidence=f"name shows {quote(shown[0])}, address is at {quote(sender.domain)}")
+    evidence = f"name shows {quote(shown[0])}, address is at {quote(sender.domain)}"
+    return Symbol("FROM_NAME_OTHER_ADDRESS", evidence=evidence)
 
 
 def _brand(sender: _Sender) -> Symbol | None:
     if not sender.display or not sender.domain or _NOTICE.search(sender.display):
         return None
     brand = brand_in(sender.display.lower(), sender.org)
-    return Symbol("FROM_NAME_BRAND", evidence=f"name says {brand}, address is at {quote(sender.domain)}") if brand else None
+    if not brand:
+        return None
+    return Symbol("FROM_NAME_BRAND", evidence=f"name says {brand}, address is at {quote(sender.domain)}")
 
 
 def _lookalike(sender: _Sender) -> Symbol | None:
     if label := disguise(sender.domain):
-        return Symbol("FROM_DOMAIN_LOOKALIKE", evidence=f"{quote(label)} in {quote(sender.domain)} passes for Latin letters")
+        evidence = f"{quote(label)} in {quote(sender.domain)} passes for Latin letters"
+        return Symbol("FROM_DOMAIN_LOOKALIKE", evidence=evidence)
     return None
 
 
