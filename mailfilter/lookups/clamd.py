@@ -1,0 +1,102 @@
+"""Virus scanning through clamd's INSTREAM, blocking and under asyncio.
+
+One new connection per scan: nothing is shared between threads or tasks, so no answer can reach the wrong asker, and
+a scanner that was restarted is simply connected to again.  Several addresses are tried in order.  The verdict is
+never read through pyclamd, whose ``None`` means "clean" and "died" alike; see ``docs/decisions/0002-clamd-client.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ..deadline import Deadline
+from . import ScanAnswer, ScanQuestion, ScanState
+from ._limit import LoopLimit
+from .clamd_health import ScannerHealth, scanner_health
+from .clamd_protocol import parse_scanner_address
+from .clamd_transport import ascan, scan
+
+_GIVES_NO_VERDICT = (ScanState.UNAVAILABLE, ScanState.SCANNER_ERROR)
+
+
+class ClamdLookup:
+    """Answers `ScanQuestion` from one or several clamds.
+
+    ``addresses``  ``unix:/path``, ``tcp:host:port`` or ``tcp:[::1]:port``, in order of preference; with none the
+    answer is always ``DISABLED``.
+    ``max_scans``  scans that one event loop has under way at once; more wait their turn.
+
+    With several addresses each gets an even share of the time that is left, so that one that hangs does not use up
+    the others' time.  Raises `SettingError` for an address that is none.
+    """
+
+    kind: type[Any] = ScanQuestion
+
+    def __init__(self, addresses: Sequence[str], *, max_scans: int = 64) -> None:
+        self.addresses = tuple(parse_scanner_address(text) for text in addresses)
+        self._limit = LoopLimit(max_scans)
+
+    def ask(self, question: ScanQuestion, deadline: Deadline) -> ScanAnswer:
+        """Scan, blocking until the verdict or the deadline."""
+        failures: list[ScanAnswer] = []
+        for number, address in enumerate(self.addresses):
+            share = _share(deadline, len(self.addresses) - number)
+            answer = scan(address, question.data, share)
+            if answer.state not in _GIVES_NO_VERDICT:
+                return answer
+            failures.append(answer)
+        return _no_verdict(failures)
+
+    async def aask(self, question: ScanQuestion, deadline: Deadline) -> ScanAnswer:
+        """Scan under asyncio."""
+        failures: list[ScanAnswer] = []
+        try:
+            async with asyncio.timeout(deadline.remaining()):
+                await self._limit.here().acquire()
+        except TimeoutError:
+            return ScanAnswer(ScanState.UNAVAILABLE, detail="no turn to scan before the deadline")
+        try:
+            for number, address in enumerate(self.addresses):
+                share = _share(deadline, len(self.addresses) - number)
+                answer = await ascan(address, question.data, share)
+                if answer.state not in _GIVES_NO_VERDICT:
+                    return answer
+                failures.append(answer)
+        finally:
+            self._limit.here().release()
+        return _no_verdict(failures)
+
+    def health(self, deadline: Deadline) -> tuple[ScannerHealth, ...]:
+        """PING and VERSION at every address; never raises."""
+        return tuple(
+            scanner_health(address, _share(deadline, len(self.addresses) - number))
+            for number, address in enumerate(self.addresses)
+        )
+
+    def ping(self, deadline: Deadline) -> bool:
+        """Whether any address answers."""
+        return any(health.alive for health in self.health(deadline))
+
+    def version(self, deadline: Deadline) -> str:
+        """Engine and signature version of the first address that answers, ``""`` if none does."""
+        return next((health.version for health in self.health(deadline) if health.alive), "")
+
+    def close(self) -> None:
+        """Nothing is kept open between scans."""
+
+
+def _share(deadline: Deadline, parts: int) -> Deadline:
+    """The part of the time left that one of ``parts`` scanners may use."""
+    return Deadline.after(deadline.remaining() / parts, deadline.clock)
+
+
+def _no_verdict(failures: list[ScanAnswer]) -> ScanAnswer:
+    """One answer for several scanners without a verdict: one that answered at all says more than a silent one."""
+    if not failures:
+        return ScanAnswer(ScanState.DISABLED, detail="no scanner is configured")
+    told = any(answer.state is ScanState.SCANNER_ERROR for answer in failures)
+    state = ScanState.SCANNER_ERROR if told else ScanState.UNAVAILABLE
+    names = ", ".join(answer.scanner for answer in failures)
+    return ScanAnswer(state, (), names, "; ".join(f"{answer.scanner}: {answer.detail}" for answer in failures))
