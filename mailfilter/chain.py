@@ -8,7 +8,6 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +36,9 @@ PROBABILITY = "CONTENT_PROBABILITY"
 _WAVE = 16
 """Mails of a batch that share one length of the deadline: a batch of 64 gets four times a single mail's."""
 
+_BATCH_BYTES = 16 * 2**20
+"""A batch ends once it holds this much raw mail, so that memory does not grow with the size of mails."""
+
 Input = bytes | Message | Mail | tuple[bytes | Message, Envelope]
 
 
@@ -59,7 +61,8 @@ class FilterChain:
     """Decides what is to be done with a mail.
 
     ``config``  the settings; ``checks``, ``lookups``, ``greylist`` and ``quarantine`` are built from them unless
-    given.  Safe to use from several threads.  Raises `SettingError`, `ModelError` or `StoreError` at
+    given; a ``stateless`` chain builds neither greylist nor quarantine and so changes nothing anywhere (for
+    archives and trials).  Safe to use from several threads.  Raises `SettingError`, `ModelError` or `StoreError` at
     construction; afterwards content never raises (law 2).
     """
 
@@ -71,6 +74,7 @@ class FilterChain:
         lookups: Iterable[Lookup] | None = None,
         greylist: Greylist | None = None,
         quarantine: Quarantine | None = None,
+        stateless: bool = False,
     ) -> None:
         from . import assembly
 
@@ -83,8 +87,10 @@ class FilterChain:
         self.lookups = {
             lookup.kind: lookup for lookup in (assembly.lookups(self.config) if lookups is None else lookups)
         }
-        self.greylist = assembly.greylist(self.config) if greylist is None else greylist
-        self.quarantine = assembly.quarantine(self.config) if quarantine is None else quarantine
+        self.greylist, self.quarantine = greylist, quarantine
+        if not stateless:
+            self.greylist = greylist or assembly.greylist(self.config)
+            self.quarantine = quarantine or assembly.quarantine(self.config)
         self.policy = self.config.to_policy()
         self.marks = Marks.of(self.catalogue, self.policy)
         self._declared = {check.name: declared_names(check) for check in self.local}
@@ -112,16 +118,27 @@ class FilterChain:
 
     def check_many(self, mails: Iterable[Input]) -> Iterator[Verdict]:
         """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
-        stream = map(_mail, mails)
-        while batch := list(islice(stream, self.config.engine.batch)):
+        for batch in self.batches(mails):
             yield from self._verdicts(self.evaluate(batch))
 
     async def acheck_many(self, mails: Iterable[Input]) -> AsyncIterator[Verdict]:
         """`check_many` under asyncio."""
-        stream = map(_mail, mails)
-        while batch := list(islice(stream, self.config.engine.batch)):
+        for batch in self.batches(mails):
             for verdict in self._verdicts(await self.aevaluate(batch)):
                 yield verdict
+
+    def batches(self, mails: Iterable[Input]) -> Iterator[list[Mail]]:
+        """Cut a stream into batches of the set length, shorter where the mails are large."""
+        batch: list[Mail] = []
+        size = 0
+        for mail in map(_mail, mails):
+            batch.append(mail)
+            size += len(mail.message.raw)
+            if len(batch) >= self.config.engine.batch or size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
 
     def evaluate(self, mails: Sequence[Mail]) -> Batch:
         """Findings, points and decisions of one batch, without greylist state and without words."""

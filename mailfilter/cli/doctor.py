@@ -1,0 +1,34 @@
+"""Say what is configured, what is reachable, what is loaded, and what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import _common
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``mailfilter doctor``."""
+    parser.add_argument("--symbols", action="store_true", help="list every symbol with its points and meaning")
+    _common.add_config(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line per finding; exit status 1 when a line says that something is wrong."""
+    from ..chain import FilterChain
+    from ..examination import examine
+
+    config = _common.config(args)
+    with FilterChain(config, stateless=True) as chain:
+        if args.symbols:
+            for name, milli in zip(chain.weights.names, chain.weights.thousandths.tolist(), strict=True):
+                info = chain.catalogue[name]
+                print(f"{milli / 1000:+8.3f}  {info.group:<11} {name:<28} {info.description}")
+            return 0
+        wrong = 0
+        for line in examine(chain):
+            wrong += line.wrong
+            mark = "wrong" if line.wrong else "ok"
+            print(f"{mark:<6}{line.subject:<12}{_common.printable(line.text)}")
+    print(f"{wrong} wrong" if wrong else "nothing is wrong")
+    return 1 if wrong else 0

@@ -1,0 +1,120 @@
+"""Decisions: one action each, never milder for more points, malware above all (laws 1, 4, 6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfilter.decision import ACTIONS, Action, GreylistState, Marks, Policy, Reason, decide
+from mailfilter.scoring import Hits, Weights
+from mailfilter.symbols import Catalogue, Symbol, SymbolInfo
+
+CATALOGUE = Catalogue(
+    [
+        SymbolInfo("VIRUS", "malware", "malware", 0.0, "test"),
+        SymbolInfo("DEAD", "scanner dead", "unknown", 0.0, "test"),
+        SymbolInfo("MUTE", "list mute", "unknown", 0.0, "test"),
+        SymbolInfo("RULE", "a rule", "headers", 1.0, "test"),
+    ]
+)
+WEIGHTS = Weights.from_catalogue(CATALOGUE, {})
+POLICY = Policy(floors={"DEAD": Action.GREYLIST})
+
+limits = st.one_of(st.none(), st.floats(-50, 50))
+points = st.integers(-100_000, 100_000)
+rows = st.lists(st.sampled_from(["VIRUS", "DEAD", "MUTE", "RULE"]), max_size=3, unique=True)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    in_order = sorted(draw(st.lists(st.floats(-50, 50), min_size=4, max_size=4)))
+    never = draw(st.lists(st.booleans(), min_size=4, max_size=4))
+    four = [None if off else limit for limit, off in zip(in_order, never, strict=True)]
+    floors = draw(st.dictionaries(st.sampled_from(["DEAD", "MUTE"]), st.sampled_from(ACTIONS)))
+    return Policy(*four, on_malware=draw(st.sampled_from(ACTIONS[2:])), floors=floors)
+
+
+def one(policy: Policy, score: int, names: list[str], state: GreylistState = GreylistState.NOT_ASKED) -> Action:
+    hits = Hits.from_rows([[Symbol(name) for name in sorted(names, key=WEIGHTS.names.index)]], WEIGHTS)
+    states = np.array([state], np.int8)
+    decided = decide(np.array([score], np.int64), hits, Marks.of(CATALOGUE, policy), policy, states)
+    return ACTIONS[decided.actions[0]]
+
+
+@pytest.mark.parametrize(
+    ("score", "action"),
+    [(3999, "accept"), (4000, "greylist"), (5999, "greylist"), (6000, "quarantine"), (12000, "bounce"), (10**9, "bounce")],
+)
+def test_default_limits_and_delete_only_by_policy(score: int, action: str) -> None:
+    assert one(POLICY, score, []) == action
+    assert one(replace(POLICY, delete=20.0), 10**9, []) is Action.DELETE
+
+
+@given(policies(), points, points, rows, st.sampled_from(list(GreylistState)))
+def test_more_points_are_never_milder(
+    policy: Policy, low: int, more: int, names: list[str], state: GreylistState
+) -> None:
+    high = low + abs(more)
+    assert one(policy, high, names, state).severity >= one(policy, low, names, state).severity
+
+
+@given(policies(), points, rows, st.sampled_from(["greylist", "quarantine", "bounce", "delete"]), st.floats(0, 30))
+def test_a_lower_limit_is_never_milder(policy: Policy, score: int, names: list[str], which: str, by: float) -> None:
+    limit = getattr(policy, which)
+    if limit is None:
+        return
+    order = ["greylist", "quarantine", "bounce", "delete"]
+    lower = {name: getattr(policy, name) for name in order}
+    # Lowering one limit past a milder one's takes that one along, as the settings demand that they rise.
+    for name in order[: order.index(which) + 1]:
+        if lower[name] is not None:
+            lower[name] = min(lower[name], limit - by)
+    assert one(replace(policy, **lower), score, names).severity >= one(policy, score, names).severity
+
+
+@given(policies(), points, rows, st.sampled_from(list(GreylistState)))
+def test_malware_outranks_everything(policy: Policy, score: int, names: list[str], state: GreylistState) -> None:
+    assert one(policy, score, [*{*names, "VIRUS"}], state).severity >= policy.on_malware.severity
+
+
+@given(st.lists(st.tuples(points, rows, st.sampled_from(list(GreylistState))), max_size=20), policies())
+def test_a_table_decides_as_its_rows_do(table: list[tuple[int, list[str], GreylistState]], policy: Policy) -> None:
+    merged = [[Symbol(name) for name in sorted(names, key=WEIGHTS.names.index)] for _, names, _ in table]
+    decided = decide(
+        np.array([score for score, _, _ in table], np.int64),
+        Hits.from_rows(merged, WEIGHTS),
+        Marks.of(CATALOGUE, policy),
+        policy,
+        np.array([state for _, _, state in table], np.int8),
+    )
+    assert [ACTIONS[action] for action in decided.actions] == [one(policy, *row) for row in table]
+
+
+def test_what_is_not_known_raises_to_its_floor_only() -> None:
+    assert one(POLICY, 0, ["DEAD"]) is Action.GREYLIST
+    assert one(POLICY, 0, ["MUTE"]) is Action.ACCEPT
+    assert one(POLICY, 7000, ["DEAD"]) is Action.QUARANTINE
+
+
+def test_a_sender_who_came_back_passes_the_band_but_not_a_floor() -> None:
+    assert one(POLICY, 4500, [], GreylistState.WAIT) is Action.GREYLIST
+    assert one(POLICY, 4500, [], GreylistState.PASSED) is Action.ACCEPT
+    assert one(POLICY, 4500, ["DEAD"], GreylistState.PASSED) is Action.GREYLIST
+    assert one(POLICY, 6500, [], GreylistState.PASSED) is Action.QUARANTINE
+
+
+def test_reasons() -> None:
+    hits = Hits.from_rows([[Symbol("VIRUS")], [Symbol("DEAD")], [], []], WEIGHTS)
+    states = np.array([0, 0, GreylistState.PASSED, 0], np.int8)
+    scores = np.array([20_000, 0, 4500, 0], np.int64)
+    decided = decide(scores, hits, Marks.of(CATALOGUE, POLICY), POLICY, states)
+    assert [Reason(reason) for reason in decided.reasons] == [
+        Reason.MALWARE,
+        Reason.NOT_KNOWN,
+        Reason.GREYLIST_PASSED,
+        Reason.SCORE,
+    ]
