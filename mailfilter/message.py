@@ -1,0 +1,228 @@
+"""A mail as an immutable view of its bytes.
+
+`Message` never raises on content.  Where mail programs would read a mail differently, `Message.readings` gives each
+reading, and `parts`, `texts`, `links` and `attachments` are the union of all: what no reader sees, a check still does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+from .mime.addresses import Address, parse_addresses
+from .mime.charsets import decode_header_bytes
+from .mime.defects import Defect, DefectKind
+from .mime.headers import Header
+from .mime.html import render
+from .mime.links import Link, text_links
+from .mime.part import Part
+from .mime.readings import Reading, explore
+from .mime.tree import Reader
+
+__all__ = ["Address", "Defect", "DefectKind", "Header", "Link", "Message", "Part", "Reading", "Text"]
+
+MAX_LINKS = 10_000
+"""Links that are collected from one text."""
+
+
+class Text(NamedTuple):
+    """A text of a mail: the part it comes from, its kind, what a reader sees, as decoded, and what is hidden."""
+
+    part: str
+    kind: Literal["plain", "html"]
+    visible: str
+    source: str
+    hidden: str = ""
+
+
+class Message:
+    """One mail, ``Message(raw)``; every property is computed when it is first asked for, and only then.
+
+    ``raw``  the bytes as given, less a leading mbox ``From `` (or ``>From ``) line.
+    ``mbox_from``  that line without its line end, ``b""`` if there was none.
+    """
+
+    __slots__ = (
+        "_attachments", "_by_name", "_defects", "_digest", "_links", "_mbox_from", "_parts", "_raw", "_reader",
+        "_readings", "_root", "_texts",
+    )  # fmt: skip
+
+    def __init__(self, raw: bytes | bytearray | memoryview) -> None:
+        raw = bytes(raw)
+        self._mbox_from = b""
+        if raw.startswith((b"From ", b">From ")):
+            line, _, rest = raw.partition(b"\n")
+            self._mbox_from, raw = line.rstrip(b"\r"), rest
+        self._raw = raw
+        self._reader: Reader | None = None
+        self._root: Part | None = None
+        self._readings: tuple[Reading, ...] | None = None
+        self._parts: tuple[Part, ...] | None = None
+        self._texts: tuple[Text, ...] | None = None
+        self._links: tuple[Link, ...] | None = None
+        self._attachments: tuple[Part, ...] | None = None
+        self._defects: tuple[Defect, ...] | None = None
+        self._by_name: dict[str, list[Header]] | None = None
+        self._digest = ""
+
+    def __repr__(self) -> str:
+        return f"<Message {len(self._raw)} bytes, {self.root.content_type}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Message, (self._mbox_from + b"\n" + self._raw if self._mbox_from else self._raw,))
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes of the mail."""
+        return self._raw
+
+    @property
+    def mbox_from(self) -> bytes:
+        """The mbox line that stood before the mail."""
+        return self._mbox_from
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of `raw`, hexadecimal."""
+        if not self._digest:
+            self._digest = hashlib.sha256(self._raw).hexdigest()
+        return self._digest
+
+    @property
+    def root(self) -> Part:
+        """The MIME tree of the primary reading: what most mail programs show."""
+        if self._root is None:
+            self._reader = Reader(self._raw, {})
+            self._root = self._reader.read()
+        return self._root
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """The headers of the mail itself, in order."""
+        return self.root.headers
+
+    def readings(self) -> tuple[Reading, ...]:
+        """Every reading of the mail, the primary one first; usually there is only that."""
+        if self._readings is None:
+            root = self.root
+            assert self._reader is not None
+            self._readings = explore(self._reader, root)
+        return self._readings
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts of the primary reading, parents before children, then those that only other readings show."""
+        if self._parts is None:
+            readings = self.readings()
+            parts = tuple(readings[0].root.walk())
+            self._parts = parts if len(readings) == 1 else parts + tuple(_only_in_others(parts, readings[1:]))
+        return self._parts
+
+    @property
+    def texts(self) -> tuple[Text, ...]:
+        """All texts of all readings, those of attachments among them."""
+        if self._texts is None:
+            self._evaluate()
+        return self._texts or ()
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """All links of all texts, no duplicates."""
+        if self._links is None:
+            self._evaluate()
+        return self._links or ()
+
+    def _evaluate(self) -> None:
+        """Render every text once, for `texts` and `links`."""
+        texts: list[Text] = []
+        links: dict[Link, None] = {}
+        for part in self.parts:
+            if part.is_text and (source := part.text):
+                text, found, capped = _render(part, source)
+                texts.append(text)
+                links.update(dict.fromkeys(found))
+                if capped and self._reader is not None:
+                    self._reader.choose(DefectKind.LINK_LIMIT, part.path, 0)
+        self._links = tuple(links)
+        self._texts = tuple(texts)
+
+    @property
+    def attachments(self) -> tuple[Part, ...]:
+        """Parts of all readings that mail programs offer as files."""
+        if self._attachments is None:
+            self._attachments = tuple([part for part in self.parts if part.is_attachment])
+        return self._attachments
+
+    @property
+    def defects(self) -> tuple[Defect, ...]:
+        """What is wrong with the mail in its primary reading, and which caps were hit."""
+        if self._defects is None:
+            _ = self.texts
+            for part in self.root.walk():
+                _ = part.data
+            assert self._reader is not None
+            self._defects = tuple(self._reader.defects)
+        return self._defects
+
+    def _index(self) -> dict[str, list[Header]]:
+        if self._by_name is None:
+            index: dict[str, list[Header]] = {}
+            for header in self.headers:
+                index.setdefault(header[0].lower(), []).append(header)
+            self._by_name = index
+        return self._by_name
+
+    def header(self, name: str) -> str:
+        """The first value of a header, decoded and unfolded; ``""`` if there is none."""
+        found = self._index().get(name.lower())
+        return found[0].value if found else ""
+
+    def header_all(self, name: str) -> tuple[str, ...]:
+        """All values of a header, decoded and unfolded, in order."""
+        return tuple([header.value for header in self._index().get(name.lower(), ())])
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """The mailboxes in all headers of this name, in order."""
+        found: tuple[Address, ...] = ()
+        for header in self._index().get(name.lower(), ()):
+            raw = header.raw
+            text = raw.decode("ascii") if raw.isascii() else decode_header_bytes(raw, header.charset)
+            found += parse_addresses(text)
+        return found
+
+    @property
+    def subject(self) -> str:
+        """The decoded subject, one line."""
+        return self.header("subject")
+
+
+def _only_in_others(primary: Iterable[Part], readings: Iterable[Reading]) -> list[Part]:
+    """Parts whose content, type or names no earlier reading shows."""
+    seen = {_content(part) for part in primary}
+    found = []
+    for reading in readings:
+        for part in reading.root.walk():
+            key = _content(part)
+            if key not in seen:
+                seen.add(key)
+                found.append(part)
+    return found
+
+
+def _content(part: Part) -> tuple[object, ...]:
+    """What makes a part the same for a check."""
+    if part.children and not part.is_text:
+        return (part.content_type, part.headers)
+    return (part.content_type, part.charset, part.names, part.data)
+
+
+def _render(part: Part, source: str) -> tuple[Text, list[Link], bool]:
+    """A part's text as a reader sees it, its links, and whether links were left out."""
+    if part.is_html:
+        rendered = render(source, MAX_LINKS)
+        links = rendered.links + text_links(rendered.visible, MAX_LINKS)
+        return Text(part.path, "html", rendered.visible, source, rendered.hidden), links, rendered.capped
+    links = text_links(source, MAX_LINKS)
+    visible = source.replace("\r\n", "\n") if "\r" in source else source
+    return Text(part.path, "plain", visible, source), links, len(links) >= MAX_LINKS

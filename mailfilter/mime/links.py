@@ -1,0 +1,100 @@
+"""Links: where they lead, and those in plain text."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+Origin = Literal["href", "src", "action", "text"]
+
+MAX_URL = 4096
+"""Characters of a link in plain text that are looked at."""
+
+_TAIL = re.compile(r"[^\s<>\"\x00-\x20]{1,4096}")
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}:")
+_SLASHES = re.compile(r"[\\/]*")
+_HOST_END = re.compile(r"[/?#\\]")
+_TRAILING = ".,;:!?'*_~|"
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_WEB = frozenset(("http:", "https:", "ftp:"))
+
+
+class Link(NamedTuple):
+    """A link: where it leads, the text a reader sees for it, where it was found, its host (lower case)."""
+
+    url: str
+    text: str
+    origin: Origin
+    host: str
+
+
+def host_of(url: str) -> str:
+    """The host that a browser would go to, lower case, ``""`` if there is none (``mailto:``, relative links)."""
+    match = _SCHEME.match(url)
+    if match:
+        if match[0].lower() not in _WEB and not url.startswith("//", match.end()):
+            return ""
+        start = _SLASHES.match(url, match.end()).end()  # type: ignore[union-attr]
+    elif url[:1] in ("/", "\\") and url[1:2] in ("/", "\\"):
+        start = 2
+    else:
+        return ""
+    stop = _HOST_END.search(url, start)
+    authority = url[start : stop.start() if stop else len(url)].rpartition("@")[2]
+    if "%" in authority:
+        authority = re.sub("%([2-7][0-9A-Fa-f])", lambda m: chr(int(m[1], 16)), authority)
+    if authority.startswith("["):
+        return authority.partition("]")[0].lower() + "]"
+    return authority.partition(":")[0].strip(". \t").lower()
+
+
+def clean_url(url: str) -> str:
+    """A URL as browsers take it: blanks around it and line ends and tabs within it dropped."""
+    url = url.strip(" \t\r\n\f\x00")
+    if "\n" in url or "\t" in url or "\r" in url:
+        url = url.translate({9: None, 10: None, 13: None})
+    return url
+
+
+def text_links(text: str, limit: int) -> list[Link]:
+    """Links that mail programs make of plain text: ``http://``, ``https://``, ``ftp://`` and ``www.``; linear."""
+    starts = _find_schemes(text) if "://" in text else []
+    for www in ("www.", "WWW.", "Www."):
+        position = text.find(www)
+        while position >= 0 and len(starts) < limit:
+            if position == 0 or not (text[position - 1].isalnum() or text[position - 1] in "/.-@_"):
+                starts.append(position)
+            position = text.find(www, position + 4)
+    found = []
+    for start in sorted(starts)[:limit]:
+        url = _trim(_TAIL.match(text, start)[0])  # type: ignore[index]
+        full = url if "://" in url[:10] else f"http://{url}"
+        host = host_of(full)
+        if host and (len(url) > 4):
+            found.append(Link(full, url, "text", host))
+    return found
+
+
+def _find_schemes(text: str) -> list[int]:
+    """Where web schemes start."""
+    starts = []
+    position = text.find("://")
+    while position >= 0:
+        before = text[max(0, position - 5) : position].lower()
+        for scheme in ("https", "http", "ftp"):
+            if before.endswith(scheme):
+                starts.append(position - len(scheme))
+                break
+        position = text.find("://", position + 3)
+    return starts
+
+
+def _trim(url: str) -> str:
+    """Drop the punctuation that ends a sentence and brackets that were not opened within."""
+    while url:
+        last = url[-1]
+        if last in _TRAILING or (last in _PAIRS and _PAIRS[last] not in url):
+            url = url[:-1]
+        else:
+            break
+    return url

@@ -1,0 +1,273 @@
+"""One part of a mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .charsets import decode_text
+from .defects import DefectKind
+from .headers import Header
+from .magic import HTML, detect
+from .params import Label, as_text, name_variants, parse_label
+from .transfer import IDENTITY, decode, find_uu_blocks
+
+if TYPE_CHECKING:
+    from .tree import Reader
+
+Span = tuple[int, int]
+
+MAX_NAMES = 64
+"""File names that are kept of one part."""
+
+SHOWN_MESSAGES = frozenset(
+    f"message/{kind}"
+    for kind in (
+        "delivery-status", "global-delivery-status", "disposition-notification", "global-disposition-notification",
+        "feedback-report", "external-body",
+    )
+)  # fmt: skip
+"""Types below ``message/`` that hold lines to be read and no message."""
+
+_BODY_TYPES = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/x-amp-html"))
+_HTML_TYPES = frozenset(("text/html", "application/xhtml+xml", "text/x-html", "text/x-amp-html"))
+_HTML_NAMES = (".htm", ".html", ".shtml", ".xhtml", ".xht", ".hta", ".svg", ".mht", ".mhtml")
+
+
+class Part:
+    """A node of the MIME tree: read-only; what costs time is computed when it is first asked for."""
+
+    __slots__ = (
+        "_buffer", "_charset", "_children", "_content_type", "_data", "_depth", "_disposition", "_encoding", "_end",
+        "_epilogue", "_headers", "_label", "_mapped", "_names", "_path", "_preamble", "_reader", "_start", "_text",
+        "_top", "_type",
+    )  # fmt: skip
+
+    def __init__(
+        self, reader: Reader, buffer: bytes, bounds: tuple[int, int, int], mapped: bool, path: str, depth: int,
+        headers: tuple[Header, ...], label: Label, content_type: str, encoding: str,
+    ) -> None:  # fmt: skip
+        self._reader = reader
+        self._buffer = buffer
+        self._top, self._start, self._end = bounds
+        self._mapped = mapped
+        self._path = path
+        self._depth = depth
+        self._headers = headers
+        self._label = label
+        self._content_type = content_type
+        self._encoding = encoding
+        self._charset: str | None = None
+        self._children: tuple[Part, ...] | None = None
+        self._preamble: Span | None = None
+        self._epilogue: Span | None = None
+        self._data: bytes | None = None
+        self._text: str | None = None
+        self._names: tuple[str, ...] | None = None
+        self._type: str | None = None
+        self._disposition: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Part {self._path!r} {self._content_type} {self._end - self._start} bytes>"
+
+    @property
+    def path(self) -> str:
+        """As IMAP numbers parts: ``"1.2"``; ``""`` for a multipart that is the whole mail.
+
+        The multipart that an attached message consists of has the path of the part that holds the message.
+        """
+        return self._path
+
+    @property
+    def depth(self) -> int:
+        """How many parts this one lies within."""
+        return self._depth
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """The part's own headers, in order."""
+        return self._headers
+
+    @property
+    def content_type(self) -> str:
+        """The type that the part is labelled as, lower case; the default type if it has no label."""
+        return self._content_type
+
+    @property
+    def encoding(self) -> str:
+        """The transfer encoding that is undone to get `data`, lower case, ``""`` for none."""
+        return self._encoding
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """Parameters of the Content-Type, names in lower case, RFC 2231 forms decoded and joined."""
+        label = self._label
+        names = dict.fromkeys(parameter.name.partition("*")[0] for parameter in label.parameters)
+        return MappingProxyType({name: as_text(label.get(name)) for name in names})
+
+    @property
+    def charset(self) -> str:
+        """The charset label, lower case, ``""`` if there is none."""
+        if self._charset is None:
+            value = self._label.get("charset") if self._label.parameters else ""
+            self._charset = value.split(None, 1)[0].strip("'\"").lower() if value.strip() else ""
+        return self._charset
+
+    @property
+    def disposition(self) -> str:
+        """``"attachment"``, ``"inline"``, … in lower case, ``""`` if there is none."""
+        if self._disposition is None:
+            labels = self._dispositions()
+            self._disposition = labels[0].token if labels else ""
+        return self._disposition
+
+    def _dispositions(self) -> list[Label]:
+        if len(self._headers) == 0:
+            return []
+        return [parse_label(raw) for name, raw, _ in self._headers if name.lower() == "content-disposition"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every file name that some mail program may show for this part, the likeliest first."""
+        if self._names is None:
+            self._names = self._find_names()
+        return self._names
+
+    def _find_names(self) -> tuple[str, ...]:
+        values: list[str] = []
+        for label in self._dispositions():
+            values += label.values("filename") + label.values("name")
+        for name, raw, _ in self._headers:
+            if name.lower() == "content-type":
+                label = parse_label(raw)
+                if label.parameters:
+                    values += label.values("name") + label.values("filename")
+        return tuple(name_variants(values, self._reader.charset)[:MAX_NAMES]) if values else ()
+
+    @property
+    def span(self) -> Span | None:
+        """Where the body lies in `Message.raw`; ``None`` if it lies within decoded data."""
+        return (self._start, self._end) if self._mapped else None
+
+    @property
+    def header_span(self) -> Span | None:
+        """Where the header block lies in `Message.raw`, the empty line included."""
+        return (self._top, self._start) if self._mapped else None
+
+    @property
+    def preamble_span(self) -> Span | None:
+        """Of a multipart: where the text before the first part lies in `Message.raw`."""
+        return self._preamble if self._mapped else None
+
+    @property
+    def epilogue_span(self) -> Span | None:
+        """Of a multipart: where the text after the closing boundary lies in `Message.raw`."""
+        return self._epilogue if self._mapped else None
+
+    @property
+    def is_container(self) -> bool:
+        """Whether this is a multipart or a message that has been taken apart; everything else is a leaf."""
+        return bool(self._children) and not self.is_text
+
+    @property
+    def is_text(self) -> bool:
+        """Whether `text` is given: labelled as text, or lines to be read, and not taken apart."""
+        kind = self._content_type
+        if kind.startswith("text/") or kind in SHOWN_MESSAGES:
+            return True
+        if self._children:
+            return False
+        return kind.startswith("multipart/") or self.is_html
+
+    @property
+    def is_html(self) -> bool:
+        """Whether a browser would show this as HTML: by its label, or as an attachment by name or content."""
+        kind = self._content_type
+        if kind in _HTML_TYPES:
+            return True
+        if kind == "text/plain" and not self.names:
+            return False
+        if kind.startswith(("multipart/", "message/")):
+            return False
+        return any(name.lower().rstrip(". ").endswith(_HTML_NAMES) for name in self.names) or (
+            not kind.startswith("text/") and self.detected_type == HTML
+        )
+
+    @property
+    def data(self) -> bytes:
+        """The body, transfer encoding undone; ``b""`` for a multipart that has been taken apart."""
+        if self._data is not None:
+            return self._data
+        if self._children and self._content_type.startswith("multipart/"):
+            return b""
+        body = self._buffer[self._start : self._end]
+        if self._encoding in IDENTITY:
+            return body
+        reader, path = self._reader, self._path
+        self._data = decode(body, self._encoding, lambda kind, count: reader.choose(kind, path, count))
+        return self._data
+
+    @property
+    def text(self) -> str:
+        """The body as text, ``""`` if it is none.  Line ends are kept."""
+        if self._text is None:
+            self._text = self._decode_text() if self.is_text else ""
+        return self._text
+
+    def _decode_text(self) -> str:
+        data = self.data
+        text, known, good = decode_text(data, self.charset)
+        if not known:
+            self._reader.choose(DefectKind.UNKNOWN_CHARSET, self._path, 0, self.charset[:40])
+        elif not good:
+            self._reader.choose(DefectKind.UNDECODABLE_TEXT, self._path, 0, self.charset[:40])
+        return text
+
+    @property
+    def detected_type(self) -> str:
+        """The MIME type by content, ``""`` if it is not recognised (plain text is not)."""
+        if self._type is None:
+            if self._children and self._content_type.startswith("multipart/"):
+                self._type = ""
+            else:
+                self._type = detect(self.data)
+        return self._type
+
+    @property
+    def is_attachment(self) -> bool:
+        """Whether mail programs offer this as a file rather than show it as body text."""
+        kind = self._content_type
+        if kind.startswith("multipart/"):
+            return False
+        attached = self.disposition == "attachment"
+        if kind in SHOWN_MESSAGES:
+            return attached
+        if kind.startswith("message/"):
+            return attached or bool(self.names) or not self._children
+        if kind in _BODY_TYPES:
+            return attached or (self._depth > 0 and bool(self.names))
+        return True
+
+    @property
+    def children(self) -> tuple[Part, ...]:
+        """Parts of a multipart, the message within a message, the uuencoded files within a text."""
+        if self._children is None:
+            self._children = self._uu_children()
+        return self._children
+
+    def _uu_children(self) -> tuple[Part, ...]:
+        if not self._content_type.startswith("text/plain"):
+            return ()
+        data = self.data
+        if b"begin " not in data:
+            return ()
+        return self._reader.uu_parts(self, find_uu_blocks(data, self._reader.parts_left))
+
+    def walk(self) -> Iterator[Part]:
+        """This part and all below it, parents before children."""
+        stack = [self]
+        while stack:
+            part = stack.pop()
+            yield part
+            stack.extend(reversed(part.children))
