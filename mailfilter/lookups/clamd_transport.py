@@ -251,5 +251,6 @@ def words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     number = getattr(error, "errno", None)
-    known = isinstance(number, int) and number > 0  # failures to look up a name have numbers below zero
-    return (os.strerror(number) if known else str(error) or type(error).__name__).lower()
+    if isinstance(number, int) and number > 0:  # failures to look up a name have numbers below zero
+        return os.strerror(number).lower()
+    return str(error) or type(error).__name__
