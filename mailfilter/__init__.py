@@ -16,25 +16,32 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .archives import ArchivedMail, Unreadable, read_archive
-    from .chain import FilterChain
-    from .checks import LocalCheck, LookupCheck, Mail
-    from .config import Config
-    from .decision import Action, Policy, Reason
-    from .envelope import Envelope
-    from .errors import (
-        ArchiveError,
-        EnvelopeError,
-        MailFilterError,
-        MissingExtraError,
-        ModelError,
-        SettingError,
-        StoreError,
-    )
-    from .message import Message
-    from .quarantine import Quarantine
-    from .symbols import Symbol, SymbolInfo
-    from .verdict import ScoredSymbol, SmtpReply, Verdict
+    from .archives import ArchivedMail as ArchivedMail
+    from .archives import Unreadable as Unreadable
+    from .archives import read_archive as read_archive
+    from .chain import FilterChain as FilterChain
+    from .checks import LocalCheck as LocalCheck
+    from .checks import LookupCheck as LookupCheck
+    from .checks import Mail as Mail
+    from .config import Config as Config
+    from .decision import Action as Action
+    from .decision import Policy as Policy
+    from .decision import Reason as Reason
+    from .envelope import Envelope as Envelope
+    from .errors import ArchiveError as ArchiveError
+    from .errors import EnvelopeError as EnvelopeError
+    from .errors import MailFilterError as MailFilterError
+    from .errors import MissingExtraError as MissingExtraError
+    from .errors import ModelError as ModelError
+    from .errors import SettingError as SettingError
+    from .errors import StoreError as StoreError
+    from .message import Message as Message
+    from .quarantine import Quarantine as Quarantine
+    from .symbols import Symbol as Symbol
+    from .symbols import SymbolInfo as SymbolInfo
+    from .verdict import ScoredSymbol as ScoredSymbol
+    from .verdict import SmtpReply as SmtpReply
+    from .verdict import Verdict as Verdict
 
 _HOME = {
     "Action": "decision",
@@ -65,7 +72,8 @@ _HOME = {
     "read_archive": "archives",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__"]
+__all__ += list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

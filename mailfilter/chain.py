@@ -25,7 +25,7 @@ from .lookups.engine import Engine, adrive, declared_names, drive, failure, only
 from .message import Message
 from .quarantine import Quarantine
 from .scoring import SCALE, Hits, Points, Weights, contributions, merge, sums
-from .symbols import UNKNOWN, Catalogue, Symbol, shipped_catalogue
+from .symbols import UNKNOWN, Catalogue, Symbol
 from .verdict import ScoredSymbol, Verdict
 
 _log = logging.getLogger("mailfilter")
@@ -229,7 +229,7 @@ class FilterChain:
         if self.greylist is None:
             return {}
         doubtful = (batch.decisions.actions == Action.GREYLIST.severity) & (batch.decisions.reasons == Reason.SCORE)
-        answers = {int(n): self.greylist.ask(batch.mails[n].envelope) for n in np.flatnonzero(doubtful)}
+        answers = {n: self.greylist.ask(batch.mails[n].envelope) for n in np.flatnonzero(doubtful).tolist()}
         return {n: answer for n, answer in answers.items() if answer.state is not GreylistState.NOT_ASKED}
 
     def _verdict(
@@ -242,7 +242,9 @@ class FilterChain:
         reason: Reason,
         wait: int,
     ) -> Verdict:
-        symbols, unknown, probability = [], [], None
+        symbols: list[ScoredSymbol] = []
+        unknown: list[ScoredSymbol] = []
+        probability = None
         for symbol, points in zip(row, scored, strict=True):
             info = self.catalogue[symbol.name]
             shown = ScoredSymbol(symbol.name, points, symbol.value, symbol.evidence, info.description, info.group)

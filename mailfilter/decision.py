@@ -74,9 +74,7 @@ class Policy:
     def limits(self) -> tuple[Points, NDArray[np.int8]]:
         """Limits in thousandths, ascending, and the severity that begins at each; index 0 lies below the first."""
         pairs = [
-            (limit, action.severity)
-            for action in ACTIONS[1:]
-            if (limit := getattr(self, action.value)) is not None
+            (limit, action.severity) for action in ACTIONS[1:] if (limit := getattr(self, action.value)) is not None
         ]
         severities = np.array([0, *(severity for _, severity in pairs)], np.int8)
         return thousandths([limit for limit, _ in pairs]), severities

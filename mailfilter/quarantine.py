@@ -80,8 +80,9 @@ class Quarantine:
         columns = "receipt, stored, state, digest, coalesce(length(raw), 0), envelope, verdict"
         with self._reported("read"), self._lock:
             rows = self._db.execute(f"SELECT {columns} FROM mail ORDER BY stored, receipt").fetchall()
-        for *facts, envelope, verdict in rows:
-            yield Held(*facts, Envelope(**json.loads(envelope)), json.loads(verdict))
+        for receipt, stored, state, digest, size, envelope, verdict in rows:
+            sent = Envelope(**json.loads(envelope))
+            yield Held(receipt, stored, state, digest, size, sent, json.loads(verdict))
 
     def close(self) -> None:
         """Close the database."""

@@ -24,6 +24,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -126,8 +127,9 @@ class _Spool:
     def __init__(self, target: Path) -> None:
         self._target = target
         self._folder = tempfile.TemporaryDirectory(prefix=".rescore-", dir=target.parent)
+        self._open = ExitStack()
         self._files: dict[str, IO[bytes]] = {
-            name: open(Path(self._folder.name, name), "w+b") for name in _COLUMNS  # noqa: SIM115  closed in __exit__
+            name: self._open.enter_context(open(Path(self._folder.name, name), "w+b")) for name in _COLUMNS
         }
         self._hits = self._path_bytes = 0
         self._write("indptr", [0])
@@ -136,8 +138,7 @@ class _Spool:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for file in self._files.values():
-            file.close()
+        self._open.close()
         self._folder.cleanup()
 
     def append(self, batch: Batch, items: Sequence[ArchivedMail]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from mailfilter import Config, Envelope, FilterChain, Mail, Message, Quarantine, Symbol, SymbolInfo
 from mailfilter.checks import Asking
-from mailfilter.decision import Reason
 from mailfilter.deadline import Deadline
+from mailfilter.decision import Reason
 from mailfilter.greylist import Greylist
 from mailfilter.lookups import ScanAnswer, ScanQuestion, ScanState
 from mailfilter.symbols import Findings, declared_by
@@ -135,7 +135,10 @@ def test_both_faces_and_any_batch_say_the_same() -> None:
 def test_the_order_of_checks_does_not_matter() -> None:
     scanner = Scanner(ScanAnswer(ScanState.INFECTED, ("Test",)))
     checks = [Points(), Odd("fine"), Scan()]
-    one, other = chain(*checks, lookups=[scanner]).check(mail(1)), chain(*checks[::-1], lookups=[scanner]).check(mail(1))
+    one, other = (
+        chain(*checks, lookups=[scanner]).check(mail(1)),
+        chain(*checks[::-1], lookups=[scanner]).check(mail(1)),
+    )
     assert (one.action, one.score) == (other.action, other.score)
     assert sorted(one.symbols, key=str) == sorted(other.symbols, key=str)
 

@@ -47,7 +47,14 @@ def one(policy: Policy, score: int, names: list[str], state: GreylistState = Gre
 
 @pytest.mark.parametrize(
     ("score", "action"),
-    [(3999, "accept"), (4000, "greylist"), (5999, "greylist"), (6000, "quarantine"), (12000, "bounce"), (10**9, "bounce")],
+    [
+        (3999, "accept"),
+        (4000, "greylist"),
+        (5999, "greylist"),
+        (6000, "quarantine"),
+        (12000, "bounce"),
+        (10**9, "bounce"),
+    ],
 )
 def test_default_limits_and_delete_only_by_policy(score: int, action: str) -> None:
     assert one(POLICY, score, []) == action

@@ -23,7 +23,7 @@ class Time:
         return self.now
 
 
-@pytest.fixture()
+@pytest.fixture
 def time() -> Time:
     return Time()
 
@@ -57,7 +57,9 @@ def test_a_host_of_the_same_network_is_the_same_sender(greylist: Greylist, time:
     time.now += 200
     pool = Envelope(client_ip="203.0.113.77", mail_from="A@example.net", rcpt_to=["B@example.org"])
     assert greylist.ask(pool).state is PASSED
-    assert greylist.ask(Envelope(client_ip="203.0.112.9", mail_from="a@example.net", rcpt_to=["b@example.org"]))[0] is WAIT
+    assert (
+        greylist.ask(Envelope(client_ip="203.0.112.9", mail_from="a@example.net", rcpt_to=["b@example.org"]))[0] is WAIT
+    )
 
 
 def test_with_several_recipients_the_longest_wait_counts(greylist: Greylist, time: Time) -> None:

@@ -22,7 +22,7 @@ VERDICT = Verdict(Action.QUARANTINE, Reason.SCORE, 6.5, 0.9, (RULE,), (), REPLY,
 ENVELOPE = Envelope(client_ip="203.0.113.9", mail_from="a@example.net", rcpt_to=["b@example.org"])
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path) -> Quarantine:
     return Quarantine(str(tmp_path / "quarantine.db"), clock=lambda: 1_000_000.0)
 

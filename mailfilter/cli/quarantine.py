@@ -45,5 +45,7 @@ def _list(store: object) -> None:
     for held in store.entries():
         when = datetime.fromtimestamp(held.stored, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         to = ",".join(held.envelope.rcpt_to) or "-"
-        line = f"{held.receipt}  {when}  {held.state:<9}{held.size:>10} bytes  {held.envelope.mail_from or '<>'} -> {to}"
+        line = (
+            f"{held.receipt}  {when}  {held.state:<9}{held.size:>10} bytes  {held.envelope.mail_from or '<>'} -> {to}"
+        )
         print(_common.printable(line))

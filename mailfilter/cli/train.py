@@ -7,7 +7,9 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``mailfilter train``."""
-    parser.add_argument("corpora", nargs="+", metavar="CORPUS", help="labelled archive, or a name in $MAILFILTER_CORPORA")
+    parser.add_argument(
+        "corpora", nargs="+", metavar="CORPUS", help="labelled archive, or a name in $MAILFILTER_CORPORA"
+    )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model is written")
 
 

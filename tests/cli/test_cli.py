@@ -15,11 +15,14 @@ import pytest
 from mailfilter import rescoring
 from mailfilter.cli import main
 
-HAM = b"From: Ada <ada@example.org>\nTo: b@example.org\nSubject: lunch\nDate: Mon, 2 Nov 2026 10:00:00 +0000\n\nAt noon?\n"
+HAM = (
+    b"From: Ada <ada@example.org>\nTo: b@example.org\nSubject: lunch\n"
+    b"Date: Mon, 2 Nov 2026 10:00:00 +0000\n\nAt noon?\n"
+)
 SAMPLE = Path(__file__).parent.parent.parent / "corpora" / "sample"
 
 
-@pytest.fixture()
+@pytest.fixture
 def mail(tmp_path: Path) -> Path:
     path = tmp_path / "mail.eml"
     path.write_bytes(HAM)
@@ -50,7 +53,9 @@ def test_explain_adds_up_and_shows_what_was_not_known(mail: Path, capsys: pytest
     assert main(["check", "--explain", str(mail)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (total,) = [float(line.split()[0]) for line in lines if line.endswith("  sum")]
-    shown = [float(line.split()[0]) for line in lines if line[:1] == " " and line.split()[0][:1] in "+-" and ": " in line]
+    shown = [
+        float(line.split()[0]) for line in lines if line[:1] == " " and line.split()[0][:1] in "+-" and ": " in line
+    ]
     assert round(sum(shown), 3) == total
     assert any("VIRUS_UNSCANNED" in line for line in lines)
 
@@ -98,7 +103,9 @@ def test_a_users_error_is_one_line_and_status_2(
     assert lines[0].startswith(said)
 
 
-def test_every_fault_of_a_settings_file_is_a_line(mail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_fault_of_a_settings_file_is_a_line(
+    mail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "my.toml"
     path.write_text("[policy]\nbonce = 3\ngreylist = 'x'\n")
     assert main(["check", str(mail), "--config", str(path)]) == 2
@@ -107,7 +114,9 @@ def test_every_fault_of_a_settings_file_is_a_line(mail: Path, tmp_path: Path, ca
     assert lines[0].startswith(f"mailfilter: {path}: policy.bonce: unknown setting")
 
 
-def test_rescore_writes_a_table_that_numpy_reads(mail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rescore_writes_a_table_that_numpy_reads(
+    mail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "hits.npz"
     assert main(["rescore", str(mail), str(mail), "--out", str(out)]) == 0
     assert capsys.readouterr().out.strip() == f"{out}: 2 mails: 2 accept"
@@ -159,7 +168,8 @@ def test_a_verdict_loads_neither_training_nor_network_libraries(mail: Path) -> N
         "import sys, mailfilter as mf\n"
         "light = set(sys.modules)\n"
         f"mf.FilterChain.default().check(open({str(mail)!r}, 'rb').read())\n"
-        "print('numpy' in light, sorted({'sklearn', 'scipy', 'pandas', 'joblib', 'dns', 'pyclamd'} & set(sys.modules)))"
+        "heavy = {'sklearn', 'scipy', 'pandas', 'joblib', 'dns', 'pyclamd'}\n"
+        "print('numpy' in light, sorted(heavy & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False []"
@@ -167,6 +177,10 @@ def test_a_verdict_loads_neither_training_nor_network_libraries(mail: Path) -> N
 
 def test_a_reader_that_goes_away_is_no_traceback(mail: Path) -> None:
     ran = subprocess.run(
-        f"{sys.executable} -m mailfilter check {mail} {mail} | true", shell=True, capture_output=True, text=True, check=False
+        f"{sys.executable} -m mailfilter check {mail} {mail} | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "Traceback" not in ran.stderr
