@@ -1,0 +1,54 @@
+"""The content classifier as a check: graded findings of a calibrated log-odds of spam.
+
+The model draws its log-odds towards 0 where it has seen little like a mail, so a stranger's newsletter costs
+nobody anything: it is shown as unsure instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..classifier.model import Model
+from ..symbols import Findings, Symbol, declared_by
+from . import Mail
+
+QUIET = 1.0
+"""Log-odds, either way, up to which the model says nothing."""
+CERTAIN = 6.0
+"""Log-odds, either way, from which a finding has its full value."""
+FAMILIAR = 0.5
+"""Support below which a mail is called strange to the model."""
+
+
+class ContentCheck:
+    """What the words, links and build of a mail say, by a model trained on labelled mail."""
+
+    name = "content"
+    symbols = declared_by("content")
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:
+        """Findings per mail, in order."""
+        judged = self.model.judge([mail.message for mail in mails])
+        return [_findings(*row) for row in zip(judged.log_odds.tolist(), judged.support.tolist(), strict=True)]
+
+
+def grade(log_odds: float) -> float:
+    """Value of a finding, 0..1, of log-odds towards its side."""
+    return round(min(max((log_odds - QUIET) / (CERTAIN - QUIET), 0.0), 1.0), 3)
+
+
+def _findings(log_odds: float, support: float) -> Findings:
+    evidence = f"log-odds {log_odds:.1f}, familiarity {support:.2f}"
+    chance = 1 / (1 + math.exp(-min(max(log_odds, -40.0), 40.0)))
+    found = [Symbol("CONTENT_PROBABILITY", round(chance, 6), evidence)]
+    if value := grade(log_odds):
+        found.append(Symbol("CONTENT_SPAM", value, evidence))
+    elif value := grade(-log_odds):
+        found.append(Symbol("CONTENT_HAM", value, evidence))
+    elif support < FAMILIAR:
+        found.append(Symbol("CONTENT_STRANGE", 1.0, evidence))
+    return tuple(found)

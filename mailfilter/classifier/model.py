@@ -1,0 +1,181 @@
+"""The content model: log-odds of spam from hashed n-grams, and how far to trust them.
+
+A mail's views are grouped in *parts* (`mailfilter.classifier.views`).  Each part is a logistic regression on
+presence features: the sum of its weights over the square root of the number of n-grams it knows.  The parts'
+log-odds are added with weights fitted on mail of corpora that were left out of training, which also makes the
+result a calibrated log-odds.  Last, it is drawn towards 0 where the mail is unlike all that the model has seen.
+
+Weights are whole numbers of one byte, and sums of them are exact: one mail and a batch give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from . import store
+from .features import FORMAT, Extractor, Features, Layout, layout
+from .spans import Clue, clues
+
+if TYPE_CHECKING:
+    from ..message import Message
+
+UNSEEN = -128
+"""Weight of an n-gram that training did not see, or not in enough corpora: it counts as 0 and as unknown."""
+SHIPPED = "content.npz"
+_AGAIN = "train or install the model again"
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How parts become one calibrated log-odds.
+
+    ``scale``    size of one step of weight per part.
+    ``factors``  weight of each part's log-odds.
+    ``bias``     constant.
+    ``trust``    ``(low, high)``: share of known n-grams at or below which log-odds become 0, and at or above which
+                 they stay as they are.
+    """
+
+    scale: tuple[float, ...]
+    factors: tuple[float, ...]
+    bias: float
+    trust: tuple[float, float]
+
+
+class Judgement(NamedTuple):
+    """What the model says of a batch: calibrated log-odds of spam, and how much it has seen of such mail (0..1)."""
+
+    log_odds: NDArray[np.float64]
+    support: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A trained model; make one with `Model.load` or `mailfilter.classifier.train.train`."""
+
+    layout: Layout
+    weights: NDArray[np.int8]
+    fusion: Fusion
+    facts: dict[str, Any]
+    """What it was trained on and how well it did: shown to people, not used for scoring."""
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> Model:
+        """The model at ``path``, or the shipped one.
+
+        Raises `ModelError` with one line if it is not there, damaged, or of another version.
+        """
+        if path is None:
+            path = Path(str(resources.files("mailfilter.models").joinpath(SHIPPED)))
+        return _checked(Path(path), *store.read(Path(path)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to ``path``, all or nothing.  Raises `ModelError` if the place cannot be written."""
+        fusion = self.fusion
+        manifest = {
+            "kind": "mailfilter content model",
+            "format": FORMAT,
+            "views": list(self.layout.names),
+            "scale": list(fusion.scale),
+            "factors": list(fusion.factors),
+            "bias": fusion.bias,
+            "trust": list(fusion.trust),
+            "facts": self.facts,
+        }
+        store.write(Path(path), manifest, self.weights)
+
+    def score(self, messages: Sequence[Message]) -> NDArray[np.float64]:
+        """Calibrated log-odds of spam of each message; above 0 means more likely spam than not."""
+        return self.judge(messages).log_odds
+
+    def support(self, messages: Sequence[Message]) -> NDArray[np.float64]:
+        """How much the model has seen of mail like each message: 0 nothing, 1 all of it."""
+        return self.judge(messages).support
+
+    def judge(self, messages: Sequence[Message]) -> Judgement:
+        """Log-odds and support of each message, from one pass over it."""
+        extractor = Extractor(self.layout)
+        return self.judge_features(extractor.extract(message) for message in messages)
+
+    def judge_features(self, features: Any) -> Judgement:
+        """The same for mails whose features are extracted already."""
+        rows = [self._sums(one) for one in features]
+        count = len(self.layout.parts)
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), 2 * count + 1)
+        return self._fuse(table[:, :count], table[:, count : 2 * count], table[:, 2 * count])
+
+    def _sums(self, features: Features) -> list[int]:
+        """Per part the sum of weights and the number of known n-grams; then the number of all n-grams."""
+        found = self.weights.take(features.slots)
+        starts = np.cumsum(features.counts) - features.counts
+        unseen = found == UNSEEN
+        sums = np.add.reduceat(found, starts, dtype=np.int64).tolist()
+        strange = np.add.reduceat(unseen, starts, dtype=np.int64).tolist()
+        parts = len(self.layout.parts)
+        row = [0] * (2 * parts + 1)
+        for part, total, unknown, count in zip(
+            self.layout.part_of_view, sums, strange, features.counts.tolist(), strict=True
+        ):
+            row[part] += total - UNSEEN * unknown
+            row[parts + part] += count - unknown
+        row[-1] = len(found)
+        return row
+
+    def _fuse(
+        self, sums: NDArray[np.float64], known: NDArray[np.float64], total: NDArray[np.float64]
+    ) -> Judgement:
+        fusion = self.fusion
+        raw = np.full(len(total), fusion.bias)
+        for part, (scale, factor) in enumerate(zip(fusion.scale, fusion.factors, strict=True)):
+            raw += factor * (sums[:, part] * scale / np.sqrt(np.maximum(known[:, part], 1.0)))
+        share = np.zeros(len(total))
+        for part in range(sums.shape[1]):
+            share += known[:, part]
+        share /= np.maximum(total, 1.0)
+        low, high = fusion.trust
+        return Judgement(raw * np.clip((share - low) / (high - low), 0.0, 1.0), share)
+
+    def explain(self, message: Message, n: int = 10) -> tuple[Clue, ...]:
+        """The ``n`` pieces of the mail that moved its log-odds most, strongest first; positive means spam."""
+        return clues(self, message, n)
+
+
+def _checked(path: Path, manifest: dict[str, Any], weights: NDArray[np.int8]) -> Model:
+    """A model out of a file's contents; raises `ModelError` on whatever does not fit."""
+    if manifest.get("kind") != "mailfilter content model":
+        raise ModelError(str(path), "is no content model of mailfilter")
+    if manifest.get("format") != FORMAT:
+        got = manifest.get("format")
+        raise ModelError(str(path), f"has features of version {got!r}, this program reads {FORMAT}; {_AGAIN}")
+    try:
+        used = layout([str(name) for name in manifest["views"]])
+        parts = len(used.parts)
+        scale, factors = _floats(manifest["scale"], parts), _floats(manifest["factors"], parts)
+        bias, low_high = _floats([manifest["bias"]], 1)[0], _floats(manifest["trust"], 2)
+        facts = manifest["facts"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(str(path), f"has a manifest that does not fit ({error}); {_AGAIN}") from None
+    if len(weights) != used.slots:
+        raise ModelError(str(path), f"has {len(weights)} weights where {used.slots} belong; {_AGAIN}")
+    if not low_high[0] < low_high[1] or not isinstance(facts, dict):
+        raise ModelError(str(path), f"has a manifest that does not fit (trust or facts); {_AGAIN}")
+    return Model(used, weights, Fusion(scale, factors, bias, (low_high[0], low_high[1])), facts)
+
+
+def _floats(values: Any, count: int) -> tuple[float, ...]:
+    """``count`` finite numbers; raises ValueError or TypeError for anything else."""
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"expected {count} finite numbers, got {list(values)!r}"[:120])
+    return numbers
+
+

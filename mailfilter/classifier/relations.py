@@ -1,0 +1,131 @@
+"""Facts about a mail that hold in any language and at any site, as short tokens.
+
+How sender, reply address, message id, recipients and links relate to each other, how the mail is built, what it
+carries.  No token names a host, an address or a word of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..message import Message
+
+_AT = re.compile(r"@([a-z0-9.-]+)")
+_NUMERIC = re.compile(r"[0-9.]+\Z")
+_ALNUM = re.compile(r"[^a-z0-9]+")
+_REPLY = ("re:", "fw:", "fwd:", "aw:", "wg:", "sv:", "vs:", "tr:", "rv:", "antw:")
+_SECOND = frozenset(("co", "com", "net", "org", "ac", "gov", "edu", "ne", "or", "go"))
+
+PRESENT = (
+    "cc", "in-reply-to", "references", "list-id", "list-unsubscribe", "list-unsubscribe-post", "precedence",
+    "feedback-id", "auto-submitted", "sender", "x-mailer", "user-agent", "mime-version", "date", "message-id",
+    "importance", "x-priority", "organization", "reply-to",
+)  # fmt: skip
+"""Headers whose mere presence says something and which a sender sets, not a path or a site."""
+
+
+def organisation(host: str) -> str:
+    """The part of a host name that somebody registered, guessed without a list: good enough to compare."""
+    labels = host.strip(".").split(".")
+    if len(labels) > 2 and len(labels[-1]) == 2 and (labels[-2] in _SECOND or len(labels[-2]) == 2):
+        return ".".join(labels[-3:])
+    return ".".join(labels[-2:])
+
+
+def _domain(text: str) -> str:
+    """Organisation of the last address in ``text``, ``""`` if there is none."""
+    found = _AT.findall(text.lower())
+    return organisation(found[-1]) if found else ""
+
+
+def _grade(number: int) -> str:
+    """Number of binary digits: a coarse logarithm."""
+    return str(number.bit_length())
+
+
+def structure(message: Message) -> list[str]:
+    """The MIME tree as tokens, one per part, and the names of the headers in their order."""
+    tokens = [
+        f"%{min(part.depth, 6)}{part.content_type};{part.encoding[:16]};{part.charset[:16]}".replace(" ", "")
+        for part in message.parts[:12]
+    ]
+    for part in message.attachments[:8]:
+        names = part.names
+        ending = names[0].rpartition(".")[2].lower()[:6].strip() if names and "." in names[0] else ""
+        tokens.append(f"+{part.content_type}:{ending}".replace(" ", ""))
+    return tokens
+
+
+def _sender(message: Message) -> tuple[list[str], str, str]:
+    """Tokens on sender, message id, reply address and recipients; the sender's and the id's organisation."""
+    sender = message.header("From")
+    here, identity = _domain(sender), _domain(message.header("Message-ID"))
+    reply, to = message.header("Reply-To"), message.header("To").strip()
+    display = sender.partition("<")[0].strip(' "').lower() if "<" in sender else ""
+    core, letters = here.partition(".")[0], _ALNUM.sub("", display)
+    tokens = [
+        "id=" + ("none" if not identity else "same" if identity == here else "other"),
+        "rt=" + ("none" if not reply else "same" if _domain(reply) == here else "other"),
+        "to=" + ("none" if not to else "nodom" if "@" not in to else "same" if _domain(to) == here else "other"),
+        "rcpt=" + _grade(to.count("@") + message.header("Cc").count("@")),
+        "disp=" + ("none" if not display else "addr" if "@" in display else "name"),
+        "tld=" + here.rpartition(".")[2][:8],
+    ]
+    if letters and core:
+        tokens.append("own=" + ("1" if core in letters or letters in here.replace(".", "") else "0"))
+    return tokens, here, identity
+
+
+def _linking(message: Message, here: str, identity: str) -> list[str]:
+    """Tokens on links: how many, to how many organisations, to the sender's own or to others."""
+    hosts = [link.host for link in message.links[:60] if link.host]
+    organisations = [organisation(host) for host in hosts]
+    own = organisations.count(here) if here else 0
+    images = sum(link.origin == "src" for link in message.links[:60])
+    tokens = [
+        "nl=" + _grade(len(hosts)),
+        "nd=" + _grade(len(set(organisations))),
+        "same=" + ("nolink" if not hosts else "all" if own == len(hosts) else "some" if own else "none"),
+        "img=" + _grade(images),
+    ]
+    if any(_NUMERIC.match(host) for host in hosts):
+        tokens.append("numeric")
+    if hosts and identity:
+        tokens.append("idlink=" + ("1" if identity in organisations else "0"))
+    return tokens
+
+
+def _writing(message: Message) -> list[str]:
+    """Tokens on the text and the subject: length, capitals, digits, letters beyond ASCII, quoting."""
+    text = message.texts[0].visible if message.texts else ""
+    head, subject = text[:2000], message.subject
+    size = max(len(head), 1)
+    raw = head.encode("utf-8", "replace")
+    capitals = sum(map(raw.count, _CAPITALS)) if head.isascii() else sum(map(str.isupper, head))
+    digits = sum(map(raw.count, _DIGITS))
+    beyond = 0 if head.isascii() else len(head) - sum(map(str.isascii, head))
+    return [
+        "len=" + _grade(len(text) // 16),
+        f"up={10 * capitals // size}",
+        f"dg={20 * digits // size}",
+        f"na={10 * beyond // size}",
+        "ex=" + _grade(text[:4000].count("!")),
+        "qu=" + _grade(text[:4000].count("\n>")),
+        "sl=" + _grade(len(subject) // 4),
+        "re=" + ("1" if subject[:5].lower().startswith(_REPLY) else "0"),
+    ]
+
+
+_CAPITALS = tuple(bytes((byte,)) for byte in range(65, 91))
+_DIGITS = tuple(bytes((byte,)) for byte in range(48, 58))
+
+
+def relations(message: Message) -> list[str]:
+    """All relation tokens of a mail, and those of sender and links joined in pairs."""
+    sender, here, identity = _sender(message)
+    links = _linking(message, here, identity)
+    joined = [f"{a}&{b}" for a in (sender[0], sender[1], sender[2], sender[4]) for b in links[:4]]
+    present = {header.name.lower() for header in message.headers}
+    return [*sender, *links, *_writing(message), *joined, *("h:" + name for name in PRESENT if name in present)]

@@ -1,0 +1,151 @@
+"""What of a mail the classifier looks at: a few byte strings per mail, its *views*.
+
+Each view is of one kind: *grams* are read as overlapping 4-byte windows, *tokens* as words and pairs of
+neighbouring words, parted by single spaces.  Views are normalised so that the same words look the same however
+they were wrapped (transfer encoding, HTML, letter case, digits, invisible and look-alike characters).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from .relations import relations, structure
+
+if TYPE_CHECKING:
+    from ..message import Message
+
+
+class View(NamedTuple):
+    """One view: its name, the part of the model that it belongs to, and its kind, ``grams`` or ``tokens``."""
+
+    name: str
+    part: str
+    kind: str
+    doc: str
+
+
+VIEWS = (
+    View("header", "header", "grams", "the header block as it came"),
+    View("body", "body", "grams", "the undecoded body"),
+    View("text", "text", "grams", "subject and text as a reader sees them"),
+    View("subject", "meta", "grams", "subject and sender"),
+    View("links", "meta", "grams", "where links lead"),
+    View("words", "words", "tokens", "words of subject and text, and pairs of them"),
+    View("marks", "meta", "tokens", "structure, header names, and how sender, links and text relate"),
+)
+"""Every view there is, grams first.  A model says which of them it uses; the order is part of the file format."""
+
+HEADER_BYTES = 4000
+BODY_BYTES = 3000
+TEXT_BYTES = 3000
+WORD_BYTES = 4000
+LINK_BYTES = 1500
+LINKS = 40
+
+_INVISIBLE = dict.fromkeys(
+    [
+        *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x3164, 0xFEFF, 0xFFA0),
+        *(*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10)),
+    ]
+)
+_LOOKALIKES = str.maketrans(
+    "абвгеёзийкмнорстухѕіјһԁԛԝαβεηικμνορτυχωɡɩɑ",
+    "abbreезийkmhopctyxsijhdqwabenikuvoptuxwgia",
+)
+"""Cyrillic and Greek letters that look like Latin ones; applied to words of mixed script only."""
+_LOWER = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123)))
+_SQUEEZE = bytes(
+    0x20 if byte < 33 or byte == 127 else 0x30 if 48 <= byte <= 57 else byte + 32 if 65 <= byte <= 90 else byte
+    for byte in range(256)
+)
+"""Lower case, digits to 0, control characters to spaces."""
+_LONG = re.compile(rb"[0-9a-f]{12,}")
+_MIXED = re.compile("[a-z][\u0370-\u03ff\u0400-\u04ff\u0500-\u052f]|[\u0370-\u03ff\u0400-\u04ff\u0500-\u052f][a-z]")
+_RECIPIENTS = frozenset(("to", "cc", "bcc", "delivered-to", "x-original-to", "envelope-to"))
+_ADDRESS = re.compile(rb"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+")
+
+
+def plain(text: str) -> bytes:
+    """``text`` in the form that views hold: UTF-8, lower case, digits as 0, one space between words.
+
+    Compatibility characters are unfolded (NFKC), invisible ones dropped, and letters of another script within a
+    Latin word read as the Latin letters that they pose as.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).lower()
+        if _MIXED.search(text):
+            text = " ".join(w.translate(_LOOKALIKES) if _MIXED.search(w) else w for w in text.split())
+    return b" ".join(text.encode("utf-8", "replace").translate(_SQUEEZE).split())
+
+
+def _header(message: Message) -> bytes:
+    lines: list[bytes] = []
+    for header in message.headers:
+        name = header.name.lower()
+        value = _ADDRESS.sub(b"@", header.raw) if name in _RECIPIENTS else header.raw
+        lines.append(name.encode("utf-8", "replace") + b":" + value)
+    return b"\n".join(lines).replace(b"\r", b"")[:HEADER_BYTES]
+
+
+def body_start(raw: bytes) -> int:
+    """Where the body starts: after the first empty line, or the end of ``raw``."""
+    bare, full = raw.find(b"\n\n"), raw.find(b"\n\r\n")
+    if bare < 0 and full < 0:
+        return len(raw)
+    return full + 3 if bare < 0 or 0 <= full < bare else bare + 2
+
+
+def _body(message: Message) -> bytes:
+    start = body_start(message.raw)
+    return message.raw[start : start + BODY_BYTES + 200].replace(b"\r", b"")[:BODY_BYTES]
+
+
+def visible(message: Message) -> bytes:
+    """Subject and visible text of all parts, normalised, at least `WORD_BYTES` of it if there is so much."""
+    pieces = [plain(message.subject[:400])]
+    room = 2 * WORD_BYTES
+    for text in message.texts:
+        if room <= 0:
+            break
+        piece = plain(text.visible[:room])
+        room -= len(piece)
+        pieces.append(piece)
+    return b" ".join(pieces)
+
+
+def _subject(message: Message) -> bytes:
+    senders = " ".join(message.header(name)[:200] for name in ("From", "Reply-To"))
+    return plain(message.subject[:200]) + b"\n" + plain(senders)
+
+
+def _links(message: Message) -> bytes:
+    urls = [link.url[:120] for link in message.links[:LINKS]]
+    text = "\n".join(urls).encode("utf-8", "replace").translate(_LOWER)
+    return b"\n".join(dict.fromkeys(_LONG.sub(b"#", text).translate(_DIGITS).split(b"\n")))[:LINK_BYTES]
+
+
+_DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
+
+
+def _marks(message: Message) -> bytes:
+    marks = structure(message) + relations(message)
+    return " ".join(marks).encode("utf-8", "replace")
+
+
+def views(message: Message, names: tuple[str, ...]) -> list[bytes]:
+    """The views called ``names`` of one mail, in that order."""
+    text = visible(message) if "text" in names or "words" in names else b""
+    ready = {"text": text[:TEXT_BYTES], "words": text[:WORD_BYTES]}
+    return [ready[name] if name in ready else _MAKERS[name](message) for name in names]
+
+
+_MAKERS: dict[str, Callable[[Message], bytes]] = {
+    "header": _header,
+    "body": _body,
+    "subject": _subject,
+    "links": _links,
+    "marks": _marks,
+}
