@@ -1,7 +1,6 @@
 """Measures of a filter that gives scores, their intervals, and whether one filter is shown to be better than another.
 
-Rates and 1 - ROCA are in per cent, intervals two-sided at 95 %, bounds of calibration error are fractions.  A mail is
-called spam when its score is *above* the threshold.  Intervals of ranking measures come from the bootstrap over mails
+Rates and 1 - ROCA are in per cent, intervals two-sided at 95 %, calibration errors are fractions.  Intervals of ranking measures come from the bootstrap over mails
 (percentile method, ham and spam drawn apart, fixed seed); mails of one campaign are not independent, so read them as
 the least there is to doubt.  Definitions: Cormack and Lynam, *TREC 2005 Spam Track Overview*.
 """
@@ -9,7 +8,7 @@ the least there is to doubt.  Definitions: Cormack and Lynam, *TREC 2005 Spam Tr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,11 +35,10 @@ class Errors(NamedTuple):
     spam_missed: int
 
 
-def errors(scores: ArrayLike, is_spam: ArrayLike, threshold: float) -> Errors:
-    """What ``threshold`` makes of ``scores`` (n,)."""
-    called, spam = np.asarray(scores) > threshold, np.asarray(is_spam, dtype=bool)
-    lost, missed = int((called & ~spam).sum()), int((~called & spam).sum())
-    return Errors(int((~spam).sum()), int(spam.sum()), lost, missed)
+def errors(called: ArrayLike, is_spam: ArrayLike) -> Errors:
+    """What a filter's own word on each mail (n,) comes to."""
+    word, spam = np.asarray(called, dtype=bool), np.asarray(is_spam, dtype=bool)
+    return Errors(int((~spam).sum()), int(spam.sum()), int((word & ~spam).sum()), int((~word & spam).sum()))
 
 
 def lam(found: Errors) -> float:
@@ -53,28 +51,45 @@ def lam(found: Errors) -> float:
     return float(100 / (1 + math.exp(-sum(math.log(rate / (1 - rate)) for rate in rates) / 2)))
 
 
-def ece(probabilities: ArrayLike, is_spam: ArrayLike, bins: int = 15) -> float:
-    """Expected calibration error, a fraction: mean gap between stated and true share of spam, bins of equal mass.
+class Reliability(NamedTuple):
+    """Per bin, ascending: mean stated probability, true share of spam, and share of all weight."""
 
-    Mails are sorted by probability and cut into ``bins`` runs as equal as can be (Naeini et al. 2015, with the
-    adaptive bins of Nguyen and O'Connor 2015); equal probabilities can fall into two bins.  NaN for no mail.
+    stated: Floats
+    true: Floats
+    mass: Floats
+
+
+def reliability(
+    probabilities: ArrayLike, is_spam: ArrayLike, bins: int = 15, *, balanced: bool = False
+) -> Reliability:
+    """Stated probability against truth in ``bins`` of equal mass (Nguyen and O'Connor 2015); empty ones left out.
+
+    ``balanced``  ham and spam weigh the same as classes, for log-odds that are calibrated so; else every mail does.
     """
-    stated, true = reliability(probabilities, is_spam, bins)[:2]
-    sizes = np.array([len(part) for part in np.array_split(np.arange(len(np.asarray(is_spam))), bins)])
-    sizes = sizes[sizes > 0]
-    return float(np.sum(sizes * np.abs(stated - true)) / sizes.sum()) if len(sizes) else math.nan
-
-
-def reliability(probabilities: ArrayLike, is_spam: ArrayLike, bins: int = 15) -> tuple[Floats, Floats]:
-    """Per bin of equal mass the mean stated probability and the true share of spam, ascending; empty bins left out."""
-    values, spam = np.asarray(probabilities, dtype=np.float64), np.asarray(is_spam, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
+    values, spam = np.asarray(probabilities, dtype=np.float64), np.asarray(is_spam, dtype=bool)
+    weight = np.ones(len(values))
+    if balanced and spam.any() and not spam.all():
+        weight = np.where(spam, 1 / spam.sum(), 1 / (~spam).sum())
+    levels, level = np.unique(values, return_inverse=True)
     # Among equal probabilities the order of the corpus must not matter: each gets the mean of its equals.
-    _, group = np.unique(values[order], return_inverse=True)
-    shares = np.bincount(group, spam[order]) / np.bincount(group) if len(group) else np.empty(0)
-    parts = [part for part in np.array_split(np.arange(len(order)), bins) if len(part)]
-    stated = np.array([values[order[part]].mean() for part in parts])
-    return stated, np.array([shares[group[part]].mean() for part in parts])
+    shares = np.bincount(level, weight * spam) / np.bincount(level, weight) if len(levels) else np.empty(0)
+    order = np.argsort(values, kind="stable")
+    weight, level = weight[order], level[order]
+    place = (bins * (np.cumsum(weight) - weight / 2) / max(weight.sum(), 1e-300)).astype(np.intp)
+    mass = np.bincount(place, weight, bins)
+    used = mass > 0
+    stated = np.bincount(place, weight * levels[level], bins)[used] / mass[used]
+    true = np.bincount(place, weight * shares[level], bins)[used] / mass[used]
+    return Reliability(stated, true, mass[used] / max(mass.sum(), 1e-300))
+
+
+def ece(probabilities: ArrayLike, is_spam: ArrayLike, bins: int = 15, *, balanced: bool = False) -> float:
+    """Expected calibration error, a fraction: mean gap between stated probability and truth over `reliability`'s bins.
+
+    (Naeini et al. 2015.)  NaN for no mail.
+    """
+    found = reliability(probabilities, is_spam, bins, balanced=balanced)
+    return float(np.sum(found.mass * np.abs(found.stated - found.true))) if len(found.mass) else math.nan
 
 
 def probability(log_odds: ArrayLike) -> Floats:
@@ -179,10 +194,10 @@ def ranking_row(scores: ArrayLike, is_spam: ArrayLike) -> dict[str, Any]:
     value = roca(scores, spam)
     if value == 0:  # resampling mails without an error finds none: fall back on the rule of three
         high = upper95(0, min(int(spam.sum()), int((~spam).sum())))
-    row: dict[str, Any] = {"one_minus_roca_pct": _short(value), "one_minus_roca_interval": [_short(low), _short(high)]}
+    row: dict[str, Any] = {"one_minus_roca_pct": short(value), "one_minus_roca_interval": [short(low), short(high)]}
     for name, share in BUDGETS.items():
-        row[f"fn_pct_at_fp_{name}"] = _short(miss_at(scores, spam, share))
-        row[f"fn_pct_at_fp_{name}_interval"] = [_short(end) for end in percentile_interval(drawn.missed[name])]
+        row[f"fn_pct_at_fp_{name}"] = short(miss_at(scores, spam, share))
+        row[f"fn_pct_at_fp_{name}_interval"] = [short(end) for end in percentile_interval(drawn.missed[name])]
     return row
 
 
@@ -190,9 +205,9 @@ def error_row(found: Errors) -> dict[str, Any]:
     """Counts and rates of both errors, with exact intervals; a rate is None where the class is missing."""
     row: dict[str, Any] = {"ham": found.ham, "spam": found.spam, "fp": found.ham_lost, "fn": found.spam_missed}
     for name, wrong, n in (("fp", found.ham_lost, found.ham), ("fn", found.spam_missed, found.spam)):
-        row[f"{name}_pct"] = _short(100 * wrong / n) if n else None
-        row[f"{name}_interval"] = [_short(end) for end in interval(wrong, n)] if n else None
-    row["fp_upper95_pct"] = _short(upper95(found.ham_lost, found.ham)) if found.ham else None
+        row[f"{name}_pct"] = short(100 * wrong / n) if n else None
+        row[f"{name}_interval"] = [short(end) for end in interval(wrong, n)] if n else None
+    row["fp_upper95_pct"] = short(upper95(found.ham_lost, found.ham)) if found.ham else None
     return row
 
 
@@ -205,27 +220,30 @@ def mcnemar(first_wrong: ArrayLike, second_wrong: ArrayLike) -> float:
 
 
 def compare(
-    names: tuple[str, str], scores: tuple[ArrayLike, ArrayLike], thresholds: tuple[float, float], is_spam: ArrayLike
+    names: tuple[str, str],
+    scores: tuple[ArrayLike, ArrayLike],
+    called: tuple[ArrayLike, ArrayLike],
+    is_spam: ArrayLike,
 ) -> dict[str, Any]:
     """Whether the first of two filters is better than the second on the same mails.
 
-    1 - ROCA: the paired bootstrap interval of the difference must not hold 0.  Errors at each one's own threshold:
+    1 - ROCA: the paired bootstrap interval of the difference must not hold 0.  Errors by each one's own word:
     McNemar's p must be below 0.05.  Anything less is ``"not shown"``, never ``"better"``.
     """
     spam = np.asarray(is_spam, dtype=bool)
-    wrong = [(np.asarray(one) > limit) != spam for one, limit in zip(scores, thresholds, strict=True)]
+    wrong = [np.asarray(one, dtype=bool) != spam for one in called]
     row: dict[str, Any] = {"filter": names[0], "against": names[1]}
     if spam.any() and not spam.all():
         first, second = resample(scores, spam)
         low, high = percentile_interval(first.roca - second.roca)
-        row["one_minus_roca_difference"] = _short(roca(scores[0], spam) - roca(scores[1], spam))
-        row["one_minus_roca_difference_interval"] = [_short(low), _short(high)]
+        row["one_minus_roca_difference"] = short(roca(scores[0], spam) - roca(scores[1], spam))
+        row["one_minus_roca_difference_interval"] = [short(low), short(high)]
         row["one_minus_roca"] = verdict(low, high)
     for name, members in (("fp", ~spam), ("fn", spam)):
         counts = [int(one[members].sum()) for one in wrong]
         p = mcnemar(wrong[0][members], wrong[1][members])
         row[name] = "not shown" if p >= 0.05 else "better" if counts[0] < counts[1] else "worse"
-        row[f"{name}_mcnemar_p"] = _short(p)
+        row[f"{name}_mcnemar_p"] = short(p)
     return row
 
 
@@ -234,11 +252,6 @@ def verdict(low: float, high: float) -> str:
     return "better" if high < 0 else "worse" if low > 0 else "not shown"
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
     """Four significant digits: more than any of these measures has."""
     return float(f"{value:.4g}")
-
-
-def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """``row`` with its floats cut to four significant digits."""
-    return {key: _short(value) if isinstance(value, float) else value for key, value in row.items()}

@@ -45,9 +45,8 @@ def test_spam_missed_within_a_budget_of_ham() -> None:
     assert miss_at(SCORES, SPAM, 0.67) == 0.0
 
 
-def test_a_mail_at_the_threshold_is_ham() -> None:
-    assert errors(SCORES, SPAM, 2.0) == Errors(ham=3, spam=2, ham_lost=1, spam_missed=1)
-    assert errors(SCORES, SPAM, 1.9) == Errors(ham=3, spam=2, ham_lost=2, spam_missed=0)
+def test_errors_of_a_filters_own_word() -> None:
+    assert errors([False, True, True, False, True], SPAM) == Errors(ham=3, spam=2, ham_lost=2, spam_missed=1)
 
 
 def test_lam_is_the_mean_of_the_log_odds() -> None:
@@ -60,14 +59,21 @@ def test_lam_is_the_mean_of_the_log_odds() -> None:
 def test_ece_of_two_bins_by_hand() -> None:
     # Bins {0.1, 0.3} with one spam of two: gap 0.3.  {0.7, 0.9} with two of two: gap 0.2.  Mean 0.25.
     assert ece([0.9, 0.1, 0.7, 0.3], [True, True, True, False], bins=2) == pytest.approx(0.25)
-    stated, true = reliability([0.9, 0.1, 0.7, 0.3], [True, True, True, False], bins=2)
-    assert stated.tolist() == pytest.approx([0.2, 0.8])
-    assert true.tolist() == [0.5, 1.0]
+    found = reliability([0.9, 0.1, 0.7, 0.3], [True, True, True, False], bins=2)
+    assert found.stated.tolist() == pytest.approx([0.2, 0.8])
+    assert found.true.tolist() == [0.5, 1.0]
+    assert found.mass.tolist() == [0.5, 0.5]
 
 
 def test_ece_weighs_bins_of_unequal_size_by_their_mails() -> None:
-    # Three mails in two bins: {0, 0} with one spam (gap 0.5) and {1} with a spam (gap 0): (2 * 0.5 + 0) / 3.
+    # Half of the mails at 0 are spam.  Bins {0} (gap 0.5) and {0, 1} (0.5 stated, 0.75 true): 0.5 / 3 + 2 * 0.25 / 3.
     assert ece([0.0, 0.0, 1.0], [True, False, True], bins=2) == pytest.approx(1 / 3)
+
+
+def test_balanced_ece_does_not_depend_on_how_much_ham_there_is() -> None:
+    # Stated 0.5 for all: right when both classes weigh the same, off by 0.25 where three of four are ham.
+    assert ece([0.5] * 8, [True, True] + [False] * 6, balanced=True) == pytest.approx(0.0)
+    assert ece([0.5] * 8, [True, True] + [False] * 6) == pytest.approx(0.25)
 
 
 def test_ece_does_not_depend_on_the_order_of_equal_probabilities() -> None:
@@ -138,7 +144,7 @@ def test_a_lucky_mail_more_is_not_called_better() -> None:
     good = np.where(spam, 1.0, -1.0)
     worse = good.copy()
     worse[0] = -2.0
-    row = compare(("a", "b"), (good, worse), (0.0, 0.0), spam)
+    row = compare(("a", "b"), (good, worse), (good > 0, worse > 0), spam)
     assert row["one_minus_roca"] == row["fp"] == row["fn"] == "not shown"
 
 
@@ -146,15 +152,15 @@ def test_a_filter_that_errs_on_every_tenth_mail_is_worse() -> None:
     spam = np.arange(200) % 2 == 0
     good = np.where(spam, 1.0, -1.0)
     bad = np.where(np.arange(200) % 20 < 2, -good * 2, good)
-    row = compare(("bad", "good"), (bad, good), (0.0, 0.0), spam)
+    row = compare(("bad", "good"), (bad, good), (bad > 0, good > 0), spam)
     assert (row["one_minus_roca"], row["fp"], row["fn"]) == ("worse", "worse", "worse")
-    turned = compare(("good", "bad"), (good, bad), (0.0, 0.0), spam)
+    turned = compare(("good", "bad"), (good, bad), (good > 0, bad > 0), spam)
     assert (turned["one_minus_roca"], turned["fp"], turned["fn"]) == ("better", "better", "better")
 
 
 def test_a_filter_is_not_better_than_itself() -> None:
     scores = np.random.default_rng(2).normal(size=60)
-    row = compare(("a", "a"), (scores, scores), (0.0, 0.0), np.arange(60) % 3 == 0)
+    row = compare(("a", "a"), (scores, scores), (scores > 0, scores > 0), np.arange(60) % 3 == 0)
     assert {row["one_minus_roca"], row["fp"], row["fn"]} == {"not shown"}
 
 
