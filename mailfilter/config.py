@@ -59,7 +59,7 @@ class ChecksSection:
 class ContentSection:
     """[content]  the content classifier"""
 
-    model: str = setting("", "text", "folder of a trained model; empty means the one that is shipped")
+    model: str = setting("", "text", "file of a trained model; empty means the one that is shipped")
 
 
 @dataclass(frozen=True, slots=True)

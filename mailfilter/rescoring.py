@@ -129,7 +129,7 @@ class _Spool:
         self._folder = tempfile.TemporaryDirectory(prefix=".rescore-", dir=target.parent)
         self._open = ExitStack()
         self._files: dict[str, IO[bytes]] = {
-            name: self._open.enter_context(open(Path(self._folder.name, name), "w+b")) for name in _COLUMNS
+            name: self._open.enter_context(Path(self._folder.name, name).open("w+b")) for name in _COLUMNS  # noqa: SIM115
         }
         self._hits = self._path_bytes = 0
         self._write("indptr", [0])

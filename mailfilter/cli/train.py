@@ -1,4 +1,4 @@
-"""Train a content model from labelled corpora and write it as a model folder."""
+"""Train a content model from labelled corpora and write it as a model file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "corpora", nargs="+", metavar="CORPUS", help="labelled archive, or a name in $MAILFILTER_CORPORA"
     )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model is written")
+    parser.add_argument("--out", required=True, metavar="FILE.npz", help="where the model is written")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, save, print the counts."""
-    from ..classifier import train
+    """Train, save, and print what was learned from and how it did on corpora left out."""
+    from ..classifier.train import run
 
-    print(train.run(args.corpora, args.out))
+    facts = run(args.corpora, args.out).facts
+    for name, counts in facts["corpora"].items():
+        print(f"{name}: {counts['ham']} ham, {counts['spam']} spam")
+    print(f"{facts['twins_dropped']} twins dropped")
+    if left_out := facts.get("left_out"):
+        print("on corpora left out: " + ", ".join(f"{key} {value}" for key, value in left_out.items()))
+    print(f"{args.out} written")
     return 0
