@@ -44,7 +44,9 @@ def examine(chain: FilterChain) -> Iterator[Line]:
 def _model(chain: FilterChain) -> Iterator[Line]:
     for check in chain.local:
         if isinstance(check, ContentCheck):
-            yield Line("model", check.model.describe())
+            corpora = check.model.facts.get("corpora", {})
+            mails = sum(sum(counts.values()) for counts in corpora.values())
+            yield Line("model", f"learned from {mails} mails of {', '.join(sorted(corpora)) or 'no named corpus'}")
             return
     yield Line("model", "the content check is switched off (checks.disable)")
 
