@@ -1,8 +1,9 @@
 """Measures of a filter that gives scores, their intervals, and whether one filter is shown to be better than another.
 
-Rates and 1 - ROCA are in per cent, intervals two-sided at 95 %, calibration errors are fractions.  Intervals of ranking measures come from the bootstrap over mails
-(percentile method, ham and spam drawn apart, fixed seed); mails of one campaign are not independent, so read them as
-the least there is to doubt.  Definitions: Cormack and Lynam, *TREC 2005 Spam Track Overview*.
+Rates and 1 - ROCA are in per cent, intervals two-sided at 95 %, calibration errors are fractions.  Intervals of
+ranking measures come from the bootstrap over mails (percentile method, ham and spam drawn apart, fixed seed); mails
+of one campaign are not independent, so read them as the least there is to doubt.  Definitions: Cormack and Lynam,
+*TREC 2005 Spam Track Overview*.
 """
 
 from __future__ import annotations
