@@ -42,7 +42,5 @@ def _full_year(text: str) -> int:
 def _offset(zone: str) -> int:
     """Seconds east of UTC."""
     if zone[:1] in ("+", "-"):
-        digits = zone[1:].rjust(4, "0")
-        seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
-        return -seconds if zone[0] == "-" else seconds
+        return int(zone[:-2]) * 3600 + int(zone[0] + zone[-2:]) * 60
     return _ZONES.get(zone.upper(), 0) * 3600

@@ -74,25 +74,31 @@ def _unicode_labels(host: str) -> Iterator[str]:
             yield label
 
 
-def _brand_pattern() -> tuple[re.Pattern[str], dict[str, tuple[str, frozenset[str]]]]:
-    table = {
-        name.replace(" ", ""): (name, frozenset(domains))
-        for name, domains in read_list("brands.toml")["brands"].items()
-    }
-    spelled = (re.escape(name).replace(r"\ ", "[ ._-]?") for name, _ in table.values())
-    return re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(spelled, key=len, reverse=True))})(?![a-z])"), table
+_TABLE: dict[str, list[str]] = read_list("brands.toml")["brands"]
+_BRANDS = {name.replace(" ", ""): frozenset(domains) for name, domains in _TABLE.items()}
+_SPELLED = {name.replace(" ", ""): name for name in _TABLE}
+_BRAND = re.compile("|".join(name.replace(" ", "[ ._-]?") for name in _SPELLED.values()))
+_BRAND_WORDS = frozenset(_SPELLED) | {name.partition(" ")[0] for name in _SPELLED.values()}
+_LETTERS = re.compile("[a-z]{3,}")
 
 
-_BRAND, _BRANDS = _brand_pattern()
+def may_name_brand(text: str) -> bool:
+    """Whether a word of ``text`` (lower case) is the first of a brand's name: a quick test before `brand_in`."""
+    return not _BRAND_WORDS.isdisjoint(_LETTERS.findall(text))
 
 
 def brand_in(text: str, domain: str) -> str:
     """The first brand of ``rules/brands.toml`` that ``text`` (lower case) names and ``domain`` is not, or ``""``.
 
-    ``domain`` is a registered domain.
+    ``domain`` is a registered domain; it is the brand's if its first label is the name, or if it is listed.
     """
+    if not may_name_brand(text):
+        return ""
     for match in _BRAND.finditer(text):
-        name, domains = _BRANDS[re.sub("[ ._-]", "", match[0])]
-        if not domain.startswith(name.replace(" ", "") + ".") and domain not in domains:
-            return name
+        start, end = match.span()
+        if text[start - 1 : start].isalpha() or text[end : end + 1].isalpha():
+            continue
+        name = re.sub("[ ._-]", "", match[0])
+        if not domain.startswith(name + ".") and domain not in _BRANDS[name]:
+            return _SPELLED[name]
     return ""

@@ -28,7 +28,9 @@ def mixed_word(text: str) -> str:
 
     One change is common and honest (``μs``, ``kΩ``, a Russian ending on an English word); there and back is not.
     """
-    if text.isascii():
-        return ""
-    match = _MIXED.search(text)
-    return text[max(0, match.start() - 9) : match.end() + 9] if match else ""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        match = _MIXED.search(text)
+        return text[max(0, match.start() - 9) : match.end() + 9] if match else ""
+    return ""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from ..message import Message, Part
+from ..mime import magic
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._lists import read_list, words
@@ -29,9 +30,7 @@ _WEB_PAGE = words("attachments.toml", "web_page")
 _DOCUMENT = words("attachments.toml", "document")
 _CONTENT = {extension: frozenset(kinds) for extension, kinds in read_list("attachments.toml")["content"].items()}
 
-_RUNS = frozenset(("pe", "elf", "macho", "lnk", "jar", "msi", "class", "hta"))
-_IMAGES = frozenset(("bmp", "gif", "jpeg", "png", "tiff", "webp"))
-_ZIPS = frozenset(("zip", "ooxml", "jar", "odf", "apk"))
+_RUNS = frozenset((magic.EXE, magic.ELF, magic.MACH_O, magic.LNK, magic.JAR, magic.APK, magic.CLASS))
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _OLE_MACRO = (b"_\0V\0B\0A\0_\0P\0R\0O\0J\0E\0C\0T\0", b"Attribut\0e VB_")
 """Directory entry of a VBA project (MS-OVBA 2.2.1) and the start of compressed module source (2.4.1)."""
@@ -72,17 +71,25 @@ def extension_of(name: str) -> str:
 def _about_content(part: Part) -> Iterator[Symbol]:
     """What the bytes give, beside the name and the label."""
     kind = part.detected_type
+    if kind.startswith(magic.OOXML):
+        kind = magic.OOXML
     if kind in _RUNS:
         yield Symbol("ATTACH_EXECUTABLE", evidence=f"part {part.path} is a program ({kind}) by its content")
+    yield from _disagreement(part, kind)
+    yield from _about_zip(part)
+    if kind == magic.OLE and any(marker in part.data for marker in _OLE_MACRO):
+        yield Symbol("ATTACH_MACRO", evidence=f"part {part.path} holds a VBA project")
+
+
+def _disagreement(part: Part, kind: str) -> Iterator[Symbol]:
+    """A known kind of content behind the extension of another; pictures are often misnamed and harmless."""
+    if not kind or kind.startswith("image/"):
+        return
     for name in part.names:
         expected = _CONTENT.get(extension_of(name))
-        if expected and kind and kind not in expected and not (kind in _IMAGES and expected <= _IMAGES):
+        if expected and kind not in expected:
             yield Symbol("ATTACH_TYPE_DISAGREES", evidence=f"{quote(name[-LONGEST:])} is {kind} by its content")
-            break
-    if kind in _ZIPS:
-        yield from _about_zip(part)
-    elif kind == "ole" and any(marker in part.data for marker in _OLE_MACRO):
-        yield Symbol("ATTACH_MACRO", evidence=f"part {part.path} holds a VBA project")
+            return
 
 
 def _about_zip(part: Part) -> Iterator[Symbol]:

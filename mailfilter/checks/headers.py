@@ -7,6 +7,7 @@ in 2026 as it was in 2002.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..message import Header, Message
@@ -38,21 +39,21 @@ _UNDISCLOSED = re.compile(r"\s*undisclosed[- ]recipients?\b|\s*unlisted[- ]recip
 
 
 class _Block:
-    """The header block with its fields indexed by lower-case name; computed once for all rules."""
+    """The header block in one pass over it, for all rules: fields by lower-case name, and what stands out."""
 
-    __slots__ = ("fields", "message", "subject")
+    __slots__ = ("fields", "names", "not_ascii", "subject")
 
     def __init__(self, message: Message) -> None:
-        self.message = message
+        headers = message.headers
+        self.names = [header[0].lower() for header in headers]
+        self.fields: dict[str, Header] = dict(zip(reversed(self.names), reversed(headers), strict=True))
+        self.not_ascii = [header for header in headers if not header[1].isascii()]
         self.subject = message.subject
-        self.fields: dict[str, list[Header]] = {}
-        for header in message.headers:
-            self.fields.setdefault(header.name.lower(), []).append(header)
 
-    def value(self, name: str) -> str:
-        """Decoded value of the first field of this name, ``""`` if there is none."""
+    def plain(self, name: str) -> str:
+        """The first field of this name without decoding encoded words, ``""`` if there is none."""
         found = self.fields.get(name)
-        return found[0].value if found else ""
+        return found.raw.decode("latin-1") if found else ""
 
 
 def _from_missing(block: _Block) -> Symbol | None:
@@ -62,21 +63,21 @@ def _from_missing(block: _Block) -> Symbol | None:
 
 
 def _duplicated(block: _Block) -> Symbol | None:
-    twice = [name for name, found in block.fields.items() if len(found) > 1 and name in ONCE]
-    if not twice:
+    once = [name for name in block.names if name in ONCE]
+    if len(once) == len(set(once)):
         return None
-    return Symbol("HEADER_DUPLICATED", evidence=", ".join(f"{name} ×{len(block.fields[name])}" for name in twice))
+    twice = (f"{name} ×{count}" for name, count in Counter(once).items() if count > 1)
+    return Symbol("HEADER_DUPLICATED", evidence=", ".join(twice))
 
 
 def _date(block: _Block) -> Symbol | None:
-    found = block.fields.get("date")
-    if not found:
+    if "date" not in block.fields:
         return Symbol("DATE_MISSING", evidence="no Date header")
-    text = found[0].value
+    text = block.plain("date")
     sent = parse_date(text)
     if sent is None:
-        return Symbol("DATE_INVALID", evidence=quote(text))
-    received = parse_date(block.value("received").rpartition(";")[2])
+        return Symbol("DATE_INVALID", evidence=quote(text.strip()))
+    received = parse_date(block.plain("received").rpartition(";")[2])
     if received is None or -PAST <= sent - received <= FUTURE:
         return None
     hours = (sent - received) / 3600
@@ -86,11 +87,10 @@ def _date(block: _Block) -> Symbol | None:
 
 
 def _message_id(block: _Block) -> Symbol | None:
-    found = block.fields.get("message-id")
-    if not found:
+    if "message-id" not in block.fields:
         return Symbol("MSGID_MISSING", evidence="no Message-ID header")
-    text = found[0].value[:1000]
-    return None if _MESSAGE_ID.match(text) else Symbol("MSGID_MALFORMED", evidence=quote(text))
+    text = block.plain("message-id")[:1000]
+    return None if _MESSAGE_ID.match(text) else Symbol("MSGID_MALFORMED", evidence=quote(text.strip()))
 
 
 def _shouts(block: _Block) -> Symbol | None:
@@ -127,44 +127,47 @@ def _subject_padded(block: _Block) -> Symbol | None:
 
 
 def _recipients(block: _Block) -> Symbol | None:
-    to = block.fields.get("to")
-    if not to and "cc" not in block.fields:
-        return Symbol("TO_MISSING", evidence="neither To nor Cc")
-    if to and _UNDISCLOSED.match(to[0].value):
-        return Symbol("TO_UNDISCLOSED", evidence=quote(to[0].value))
-    return None
+    if "to" not in block.fields:
+        return None if "cc" in block.fields else Symbol("TO_MISSING", evidence="neither To nor Cc")
+    text = block.plain("to")[:200]
+    return Symbol("TO_UNDISCLOSED", evidence=quote(text.strip())) if _UNDISCLOSED.match(text) else None
 
 
 def _raw_8bit(block: _Block) -> Symbol | None:
-    for header in block.message.headers:
-        if not header.raw.isascii():
-            try:
-                header.raw.decode("utf-8")
-            except UnicodeDecodeError:
-                evidence = f"bytes above 127 that are not UTF-8 in {quote(header.name, 60)}"
-                return Symbol("HEADER_RAW_8BIT", evidence=evidence)
+    for header in block.not_ascii:
+        try:
+            header.raw.decode("utf-8")
+        except UnicodeDecodeError:
+            evidence = f"bytes above 127 that are not UTF-8 in {quote(header.name, 60)}"
+            return Symbol("HEADER_RAW_8BIT", evidence=evidence)
     return None
 
 
 def _encoded_needlessly(block: _Block) -> Symbol | None:
     for name in ("subject", "from"):
-        for header in block.fields.get(name, ())[:1]:
-            if b"=?" in header.raw and header.value.isascii() and _NEEDLESS.search(header.raw):
-                evidence = f"{name} in base64 holds ASCII only: {quote(header.value)}"
-                return Symbol("ENCODED_NEEDLESSLY", evidence=evidence)
+        header = block.fields.get(name)
+        if header and b"=?" in header.raw and _NEEDLESS.search(header.raw) and header.value.isascii():
+            return Symbol("ENCODED_NEEDLESSLY", evidence=f"{name} in base64 holds ASCII only: {quote(header.value)}")
     return None
 
 
 def _verdict_headers(block: _Block) -> Symbol | None:
-    for name in block.fields:
-        if name.startswith("x-spam-"):
-            return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
+    if "x-spam-" in "".join(block.names):
+        for name in block.names:
+            if name.startswith("x-spam-"):
+                return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
+    return None
+
+
+def _mime_version(block: _Block) -> Symbol | None:
+    if "content-type" in block.fields and "mime-version" not in block.fields:
+        return Symbol("MIME_VERSION_MISSING", evidence="Content-Type without MIME-Version")
     return None
 
 
 _RULES: tuple[Callable[[_Block], Symbol | None], ...] = (
     _from_missing, _duplicated, _date, _message_id, _shouts, _fake_reply, _subject_empty, _subject_padded,
-    _recipients, _raw_8bit, _encoded_needlessly, _verdict_headers,
+    _recipients, _raw_8bit, _encoded_needlessly, _verdict_headers, _mime_version,
 )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def _bulk_freemail(sender: _Sender) -> Symbol | None:
 
 
 def _from_is_to(sender: _Sender) -> Symbol | None:
-    if not sender.domain:
+    if not sender.domain or sender.address not in sender.message.header("to").lower():
         return None
     to = sender.message.addresses("to")
     if len(to) == 1 and to[0].address.lower() == sender.address:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from ..message import DefectKind, Message, Part, Text
+from ..message import DefectKind, Message, Text
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._text import mixed_word, quote
 
 LONGEST = 20_000
-"""Characters of one text that are looked at."""
+"""Characters of one text that are searched."""
+SAMPLE = 4_000
+"""Characters of one text whose words are compared."""
 FEW_WORDS = 20
 """Visible words below which a web page with a picture is a picture."""
-MANY_WORDS = 25
-"""Different words that an alternative needs before the other is expected to say the same."""
+MANY_WORDS = 20
+"""Different words that a text needs before it is compared with another."""
+ALIKE = 0.2
+"""Share of their words below which two alternatives are not the same text."""
 
 _DEFECTS = {
     DefectKind.DUPLICATE_TYPE: "MIME_LABELLED_TWICE",
@@ -36,6 +40,7 @@ _DEFECTS = {
     DefectKind.ENCODED_MULTIPART: "MIME_ENCODING_ODD",
     DefectKind.UNKNOWN_CHARSET: "CHARSET_UNKNOWN",
     DefectKind.HEADER_JUNK: "HEADER_BLOCK_BROKEN",
+    DefectKind.NO_BLANK_LINE: "HEADER_BLOCK_BROKEN",
     DefectKind.HEADER_SPACE: "HEADER_BLOCK_BROKEN",
     DefectKind.HEADER_NUL: "HEADER_BLOCK_BROKEN",
     DefectKind.HEADER_CONTINUATION: "HEADER_BLOCK_BROKEN",
@@ -53,99 +58,107 @@ _GTUBE = "JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 _GTUBE_KINDS = {"X": "GTUBE", "Y": "GTUBE_QUARANTINE", "Z": "GTUBE_GREYLIST"}
 """SpamAssassin's test string and, by its first letter, the milder ones that rspamd made after it."""
 
-_SPLIT_WORD = re.compile(
-    r"[A-Za-z]<(?:!--[^<>]{0,60}--|![A-Za-z0-9 ]{0,60}|/?[A-Za-z]{0,2}[0-9bcdfghjklmnpqrstvwxz]{4,30})>[A-Za-z]"
-)
-_ZERO_WIDTH = re.compile("[A-Za-z][\u200b-\u200d\u2060\ufeff\u00ad]{1,9}[A-Za-z]")
-_WORD = re.compile(r"[^\W\d_]{3,20}")
+ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
+_CUT = re.compile(r"<(?:!--[^<>]{0,60}--|![A-Za-z0-9 ]{0,60}|/?[A-Za-z]{0,2}[0-9bcdfghjklmnpqrstvwxz]{4,30})>[A-Za-z]")
+_TAGS_LIKE_NONSENSE = ("<html>", "</html>")
+_ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]{{1,9}}[A-Za-z]")
 
 
-def _defects(message: Message) -> Iterator[Symbol]:
+def _defects(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
     for defect in message.defects:
         if name := _DEFECTS.get(defect.kind):
             detail = f": {quote(defect.detail, 60)}" if defect.detail else ""
-            yield Symbol(name, evidence=f"{defect.kind.value} in part {defect.place or 'of the mail itself'}{detail}")
+            yield Symbol(name, evidence=f"{defect.kind.value}, in {_place(defect.place)}{detail}")
 
 
-def _mime_version(message: Message) -> Iterator[Symbol]:
-    if message.header("content-type") and not message.header("mime-version"):
-        yield Symbol("MIME_VERSION_MISSING", evidence="Content-Type without MIME-Version")
+def _place(path: str) -> str:
+    return f"part {path}" if path else "the mail itself"
 
 
-def _bodies(message: Message) -> Iterator[Symbol]:
+def _shown(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
     """Findings about the whole of what is shown."""
-    texts = message.texts
-    pictures = any("<img" in text.source[:LONGEST].lower() for text in texts if text.kind == "html")
-    if not message.attachments and not pictures and not any(text.visible.strip() for text in texts):
+    if not message.attachments and not any(map(_shows_anything, bodies)):
         yield Symbol("BODY_EMPTY", evidence="neither text nor attachment")
-    elif texts and all(text.kind == "html" for text in texts):
+    elif bodies and all(text.kind == "html" for text in bodies):
         yield Symbol("HTML_ONLY", evidence="no plain text beside the web page")
-        words = sum(len(text.visible[:LONGEST].split()) for text in texts)
-        if words < FEW_WORDS and pictures:
+        if any(map(_has_picture, bodies)) and (words := sum(map(_count_words, bodies))) < FEW_WORDS:
             yield Symbol("HTML_PICTURE_ONLY", evidence=f"a picture and {words} words")
 
 
-def _alternatives(message: Message) -> Iterator[Symbol]:
+def _shows_anything(text: Text) -> bool:
+    return bool(text.visible and not text.visible.isspace()) or (text.kind == "html" and _has_picture(text))
+
+
+def _has_picture(text: Text) -> bool:
+    return "<img" in text.source or "<IMG" in text.source
+
+
+def _count_words(text: Text) -> int:
+    """Words of a short text; a long one has enough of them anyway."""
+    return len(text.visible.split()) if len(text.visible) < LONGEST else FEW_WORDS
+
+
+def _alternatives(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
     """Parts of multipart/alternative are the same text for different readers (RFC 2046 5.1.4), or should be."""
-    shown = {text.part: text for text in message.texts}
+    if len(bodies) < 2:
+        return
+    by_part = {text.part: text for text in bodies}
     for part in message.parts:
-        if part.content_type != "multipart/alternative":
-            continue
-        leaves = {text.kind: text for leaf in _leaves(part) if (text := shown.get(leaf.path))}
-        if len(leaves) < 2:
-            continue
-        plain, html = _vocabulary(leaves["plain"]), _vocabulary(leaves["html"])
-        if len(plain) < MANY_WORDS and len(html) < MANY_WORDS:
-            continue
-        common = len(plain & html) / max(1, min(len(plain), len(html)))
-        if len(plain) >= MANY_WORDS <= len(html) and common < 0.2:
-            yield Symbol("ALTERNATIVE_DIFFERS", evidence=f"plain text and web page share {common:.0%} of their words")
+        if part.content_type == "multipart/alternative":
+            leaves = {text.kind: text for leaf in part.walk() if (text := by_part.get(leaf.path))}
+            if len(leaves) == 2 and (common := _in_common(leaves["plain"], leaves["html"])) < ALIKE:
+                evidence = f"plain text and web page share {common:.0%} of their words"
+                yield Symbol("ALTERNATIVE_DIFFERS", evidence=evidence)
 
 
-def _leaves(part: Part) -> Iterator[Part]:
-    stack = [part]
-    while stack:
-        at = stack.pop()
-        if at.children:
-            stack.extend(at.children)
-        else:
-            yield at
+def _in_common(one: Text, other: Text) -> float:
+    """Share of the smaller vocabulary that is in the other as well; 1.0 where there is too little to tell."""
+    words, others = _vocabulary(one.visible), _vocabulary(other.visible)
+    smaller = min(len(words), len(others))
+    return len(words & others) / smaller if smaller >= MANY_WORDS else 1.0
 
 
-def _vocabulary(text: Text) -> set[str]:
-    return set(_WORD.findall(text.visible[:LONGEST].lower()))
+def _vocabulary(text: str) -> set[str]:
+    """Words that stand alone, without punctuation; enough to compare texts by."""
+    return {word for word in text[:SAMPLE].lower().split() if len(word) > 2 and word.isalpha()}
 
 
-def _each_text(message: Message) -> Iterator[Symbol]:
-    """Findings about one text at a time."""
+def _each_text(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
+    """Findings about one text at a time, those of attachments among them."""
     for text in message.texts:
-        yield from _test_strings(text)
-        visible = text.visible[:LONGEST]
+        visible = text.visible
+        at = visible.find(_GTUBE)
+        if at > 0 and (name := _GTUBE_KINDS.get(visible[at - 1])):
+            yield Symbol(name, evidence="the test string of spam filters")
         if text.kind == "html":
-            yield from _web_page(text, visible)
-        if visible.isascii():
-            continue
-        if match := _ZERO_WIDTH.search(visible):
-            yield Symbol("TEXT_ZERO_WIDTH", evidence=f"invisible characters within a word: {quote(match[0])}")
-        if word := mixed_word(visible[:4000]):
-            yield Symbol("TEXT_MIXED_SCRIPT", evidence=f"{quote(word)} mixes alphabets that look alike")
+            yield from _web_page(text)
+        if not visible.isascii():
+            yield from _alphabets(visible)
 
 
-def _web_page(text: Text, visible: str) -> Iterator[Symbol]:
-    if match := _SPLIT_WORD.search(text.source[:LONGEST]):
-        yield Symbol("HTML_SPLIT_WORD", evidence=f"a word is cut by {quote(match[0])}")
-    if len(text.hidden) > max(200, len(text.visible)):
-        evidence = f"{len(text.hidden)} characters are hidden, {len(text.visible)} are shown"
-        yield Symbol("HTML_HIDDEN_TEXT", evidence=evidence)
+def _alphabets(visible: str) -> Iterator[Symbol]:
+    """Characters that are not seen, or not seen for what they are."""
+    if any(map(visible.__contains__, ZERO_WIDTH)):
+        for match in _ZERO_WIDTH.finditer(visible, 1, LONGEST):
+            if "A" <= visible[match.start() - 1] <= "z":
+                yield Symbol("TEXT_ZERO_WIDTH", evidence=f"invisible characters within a word: {quote(match[0])}")
+                break
+    if word := mixed_word(visible[:SAMPLE]):
+        yield Symbol("TEXT_MIXED_SCRIPT", evidence=f"{quote(word)} mixes alphabets that look alike")
 
 
-def _test_strings(text: Text) -> Iterator[Symbol]:
-    at = text.visible.find(_GTUBE)
-    if at > 0 and (name := _GTUBE_KINDS.get(text.visible[at - 1])):
-        yield Symbol(name, evidence="the test string of spam filters")
+def _web_page(text: Text) -> Iterator[Symbol]:
+    for match in _CUT.finditer(text.source, 1, LONGEST):
+        if text.source[match.start() - 1].isalpha() and match[0][:-1].lower() not in _TAGS_LIKE_NONSENSE:
+            yield Symbol("HTML_SPLIT_WORD", evidence=f"a word is cut by {quote(match[0][:-1])}")
+            break
+    if len(text.hidden) > len(text.visible):
+        fresh = len(_vocabulary(text.hidden) - _vocabulary(text.visible))
+        if fresh >= MANY_WORDS:
+            yield Symbol("HTML_HIDDEN_TEXT", evidence=f"{fresh} different words are hidden that are not shown")
 
 
-def _encoded_text(message: Message) -> Iterator[Symbol]:
+def _encoded_text(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
     """Base64 hides plain ASCII from filters that do not decode; nobody else needs it."""
     for part in message.parts:
         if part.encoding != "base64" or part.content_type not in ("text/plain", "text/html"):
@@ -155,8 +168,8 @@ def _encoded_text(message: Message) -> Iterator[Symbol]:
             return
 
 
-_RULES: tuple[Callable[[Message], Iterator[Symbol]], ...] = (
-    _defects, _mime_version, _bodies, _alternatives, _each_text, _encoded_text,
+_RULES: tuple[Callable[[Message, Sequence[Text]], Iterator[Symbol]], ...] = (
+    _defects, _shown, _alternatives, _each_text, _encoded_text,
 )  # fmt: skip
 
 
@@ -173,8 +186,12 @@ class StructureCheck:
 
 def find(message: Message) -> Findings:
     """What `StructureCheck` finds in one message: each symbol once, with the first place that shows it."""
+    bodies: Sequence[Text] = message.texts
+    if message.attachments:
+        attached = {part.path for part in message.attachments}
+        bodies = [text for text in bodies if text.part not in attached]
     found: dict[str, Symbol] = {}
     for rule in _RULES:
-        for symbol in rule(message):
+        for symbol in rule(message, bodies):
             found.setdefault(symbol.name, symbol)
     return tuple(found.values())
