@@ -101,6 +101,8 @@ def _findings(scanned: list[_Scanned]) -> Findings:
 
 
 def _words(place: str, answer: ScanAnswer) -> str:
+    if answer.state is ScanState.DISABLED:
+        return "no scanner is configured"
     cause = ", ".join(name if name.isprintable() else quote(name) for name in answer.names)
     said = ": ".join(filter(None, (cause, answer.detail))) or answer.state.value
     return f"{said} in {place}" if answer.state is ScanState.INFECTED else f"{said} ({place})"

@@ -1,0 +1,221 @@
+"""Real servers for tests: clamd, rbldnsd, unbound on free loopback ports, their state in a folder of their own.
+
+They are started once a session and stopped at its end whatever happens in between.  A program that is not installed
+skips the tests that need it; with ``MAILFILTER_REQUIRE_SERVERS=1`` it fails them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+TEMPLATES = Path(__file__).parent / "servers"
+START_SECONDS = 30.0
+
+EICAR = ("X5O!P%@AP[4\\PZX54(P^)7CC)7}" + "$EICAR-STANDARD-ANTIVIRUS-TEST-" + "FILE!$H+H*").encode()
+"""The test string that every scanner knows; put together here so that no scanner takes this file for a virus."""
+MARKER = b"MAILFILTER-TEST-MARKER-" + b"0001"
+"""Found anywhere in an object, as ``Test.Marker``."""
+
+
+def program(name: str) -> str:
+    """Path of a server program, or skip (or fail) with the reason."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if found:
+        return found
+    reason = f"{name} is not installed"
+    if os.environ.get("MAILFILTER_REQUIRE_SERVERS") == "1":
+        pytest.fail(f"{reason}, and MAILFILTER_REQUIRE_SERVERS=1 requires it")
+    pytest.skip(reason)
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that is free now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One server process; `stop` always ends it, a session that is killed takes it along where the system can."""
+
+    def __init__(self, command: list[str], folder: Path, ready: Callable[[], bool]) -> None:
+        self.command = command
+        self.folder = folder
+        self._ready = ready
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        tied = ["setpriv", "--pdeathsig", "KILL"] if sys.platform == "linux" and shutil.which("setpriv") else []
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                [*tied, *self.command], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        until = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.stop()
+                said = (self.folder / "output").read_text(errors="replace")[-1500:]
+                pytest.fail(f"{self.command[0]} did not start: {said}")
+            time.sleep(0.02)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it hard, as the out-of-memory killer does."""
+        self.send(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        """End it if it runs."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+class Clamd(Server):
+    """A clamd with signatures of its own; ``tcp`` and ``unix`` are addresses as settings name them."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        for name in ("db", "tmp"):
+            (folder / name).mkdir()
+        _write_signatures(folder / "db" / "test.ndb")
+        _fill(folder / "clamd.conf", DIR=str(folder), PORT=str(port))
+        self.tcp, self.unix = f"tcp:127.0.0.1:{port}", f"unix:{folder}/clamd.sock"
+        command = [program("clamd"), f"--config-file={folder}/clamd.conf"]
+        super().__init__(command, folder, lambda: _answers_ping(port))
+
+
+def _write_signatures(path: Path) -> None:
+    """Name:type:offset:hex; EICAR at the start of an object, the marker anywhere, one name of each other kind."""
+    path.write_text(
+        f"Test.Eicar:0:0:{EICAR.hex()}\n"
+        f"Test.Marker:0:*:{MARKER.hex()}\n"
+        f"PUA.Test.Unwanted:0:*:{b'MAILFILTER-TEST-UNWANTED'.hex()}\n"
+    )
+
+
+def _answers_ping(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as connection:
+            connection.sendall(b"nPING\n")
+            return connection.recv(16) == b"PONG\n"
+    except OSError:
+        return False
+
+
+class Rbldnsd(Server):
+    """Block lists: ``bl.lab.test`` (IPv4) and ``bl6.lab.test`` (IPv6); ``address`` as settings name it."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port(socket.SOCK_DGRAM)
+        for name in ("bl.zone", "bl6.zone"):
+            _fill(folder / name)
+        folder.chmod(0o755)  # it runs as a user of its own when it is started by root
+        self.port, self.address = port, f"127.0.0.1:{port}"
+        zones = ["bl.lab.test:ip4set:bl.zone", "bl6.lab.test:ip6trie:bl6.zone"]
+        command = [program("rbldnsd"), "-n", "-e", "-a", "-w", ".", "-b", f"127.0.0.1/{port}", *zones]
+        super().__init__(command, folder, lambda: _answers_dns(port))
+
+
+class Unbound(Server):
+    """A resolver in front of `Rbldnsd`; knows ``static.example`` itself and refuses the rest."""
+
+    def __init__(self, folder: Path, backend: Rbldnsd) -> None:
+        port = free_port(socket.SOCK_DGRAM)
+        _fill(folder / "unbound.conf", DIR=str(folder), PORT=str(port), BACKEND=str(backend.port), LONG="x" * 200)
+        self.address = f"127.0.0.1:{port}"
+        command = [program("unbound"), "-d", "-p", "-c", str(folder / "unbound.conf")]
+        super().__init__(command, folder, lambda: _answers_dns(port))
+
+
+def _answers_dns(port: int) -> bool:
+    """Whether a question for the test point of bl.lab.test is answered."""
+    import dns.exception
+    import dns.message
+    import dns.query
+
+    query = dns.message.make_query("2.0.0.127.bl.lab.test", "A")
+    try:
+        return bool(dns.query.udp(query, "127.0.0.1", timeout=0.3, port=port).answer)
+    except (dns.exception.DNSException, OSError):
+        return False
+
+
+def _fill(target: Path, **values: str) -> None:
+    """Copy the template of the target's name with ``@NAME@`` filled in."""
+    text = (TEMPLATES / target.name).read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    target.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """The server, started, and stopped in the end."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    folder = factory.mktemp(name)
+    if len(str(folder)) > 80:
+        pytest.fail(f"{folder} is too long for a unix socket's path; choose a shorter --basetemp")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
+    """A clamd that the whole session shares; not to be killed."""
+    server = Clamd(_folder(tmp_path_factory, "clamd"))
+    with running(server):
+        yield server
+
+
+@pytest.fixture
+def own_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
+    """A clamd for one test, which may do to it what it likes."""
+    server = Clamd(_folder(tmp_path_factory, "own_clamd"))
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rbldnsd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rbldnsd]:
+    """Block lists, asked directly."""
+    server = Rbldnsd(_folder(tmp_path_factory, "rbldnsd"))
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def unbound(tmp_path_factory: pytest.TempPathFactory, rbldnsd: Rbldnsd) -> Iterator[Unbound]:
+    """The block lists behind a resolver."""
+    server = Unbound(_folder(tmp_path_factory, "unbound"), rbldnsd)
+    with running(server):
+        yield server
