@@ -1,0 +1,319 @@
+"""Law 10: every setting has an effect, and here is a test that shows it; a setting without one fails the first test."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailfilter import Config, Envelope, FilterChain, Mail, Symbol, SymbolInfo, Verdict
+from mailfilter.assembly import BUILT_IN
+from mailfilter.checks import Asking
+from mailfilter.checks.virus import VirusCheck
+from mailfilter.config import SECTIONS
+from mailfilter.deadline import Deadline
+from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
+from mailfilter.symbols import Findings
+from mailfilter.testing.fake_clamd import FakeClamd, replies
+from mailfilter.testing.fake_dns import FakeDns
+
+CLIENT = Envelope(client_ip="203.0.113.9", mail_from="a@example.net", rcpt_to=["b@example.org"])
+MEANING = {"symbol": "OWN_LISTED", "points": 3.0, "description": "Listed by our own list."}
+LIST = {"name": "own", "zone": "bl.example", "kind": "ip", "codes": {"127.0.0.2": MEANING}}
+
+
+class Points:
+    name = "points"
+    symbols = (SymbolInfo("POINTS", "points in the subject", "headers", 1.0, "points"),)
+
+    def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:
+        return [(Symbol("POINTS", float(mail.message.subject or "nan")),) for mail in mails]
+
+
+class Failing(Points):
+    def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:
+        raise ValueError("on purpose")
+
+
+class AsksMany:
+    name = "asks"
+    symbols = (SymbolInfo("ANSWERED", "answered", "lists", 0.0, "asks"),)
+
+    def ask(self, mail: Mail) -> Asking:
+        answers = yield tuple(DnsQuestion(f"{number}.example") for number in range(8))
+        known = [answer for answer in answers if isinstance(answer, DnsAnswer) and answer.state.known]
+        return (Symbol("ANSWERED", float(len(known))),)
+
+
+class SlowDns:
+    kind = DnsQuestion
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now, self.most, self._lock = seconds, 0, 0, threading.Lock()
+
+    def ask(self, question: DnsQuestion, deadline: Deadline) -> DnsAnswer:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(self.seconds)
+        with self._lock:
+            self.now -= 1
+        return DnsAnswer(DnsState.NOT_FOUND)
+
+    async def aask(self, question: DnsQuestion, deadline: Deadline) -> DnsAnswer:
+        return self.ask(question, deadline)
+
+    def close(self) -> None:
+        pass
+
+
+class Saying:
+    """Answers every question of one kind in the same way."""
+
+    def __init__(self, kind: type[Any], answer: Any) -> None:
+        self.kind, self.answer = kind, answer
+
+    def ask(self, question: Any, deadline: Deadline) -> Any:
+        return self.answer
+
+    async def aask(self, question: Any, deadline: Deadline) -> Any:
+        return self.answer
+
+    def close(self) -> None:
+        pass
+
+
+def verdict(table: dict[str, Any], points: float = 0, checks: Sequence[Any] = (Points(),), **given: Any) -> Verdict:
+    chain = FilterChain(Config.from_mapping(table), checks=checks, lookups=given.pop("lookups", ()), **given)
+    with chain:
+        return chain.check(b"Subject: %g\n\nbody\n" % points, CLIENT)
+
+
+def limit(name: str, points: float) -> Callable[[Path], tuple[Any, Any]]:
+    low = {"greylist": -9.0, "quarantine": -9.0, "bounce": -9.0}
+    below = {key: low[key] for key in low if list(low).index(key) < [*low, "delete"].index(name)}
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        plain = verdict({"policy": {**below, name: "never"}}, points).action
+        return plain, verdict({"policy": {**below, name: points}}, points).action
+
+    return effect
+
+
+def scanned(setting: str, state: ScanState, value: str) -> Callable[[Path], tuple[Any, Any]]:
+    def effect(folder: Path) -> tuple[Any, Any]:
+        scanner = Saying(ScanQuestion, ScanAnswer(state, ("Test.Name",)))
+        before, after = ({}, {"virus": {setting: value}})
+        return tuple(verdict(t, checks=[VirusCheck()], lookups=[scanner]).action for t in (before, after))  # type: ignore
+
+    return effect
+
+
+def engine(key: str, value: float, seconds: float, seen: Callable[[Verdict, SlowDns], Any]) -> Callable[[Path], Any]:
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, {"engine": {key: value}}):
+            lookup = SlowDns(seconds)
+            found.append(seen(verdict(table, checks=[AsksMany()], lookups=[lookup]), lookup))
+        return found[0], found[1]
+
+    return effect
+
+
+def batch(folder: Path) -> tuple[Any, Any]:
+    mails = [b"Subject: 1\n\n"] * 5
+    one, other = (FilterChain(Config.from_mapping(t), checks=[Points()]) for t in ({}, {"engine": {"batch": 2}}))
+    return [len(b) for b in one.batches(mails)], [len(b) for b in other.batches(mails)]
+
+
+def disable(folder: Path) -> tuple[Any, Any]:
+    chains = FilterChain(), FilterChain(Config.from_mapping({"checks": {"disable": list(BUILT_IN)}}))
+    return tuple(len(chain.local) + len(chain.asking) for chain in chains)  # type: ignore[return-value]
+
+
+def plugin(folder: Path, settings: dict[str, Any] | None = None) -> FilterChain:
+    """A chain with a plug-in that is really installed, as far as Python can tell."""
+    info = folder / "demo-1.dist-info"
+    info.mkdir(exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: demo\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[mailfilter.checks]\ndemo = demo_check:make\n")
+    (folder / "demo_check.py").write_text(
+        "from mailfilter import Symbol, SymbolInfo\n"
+        "class Check:\n"
+        "    name = 'demo'\n"
+        "    def __init__(self, points):\n"
+        "        self.symbols = (SymbolInfo('DEMO', 'a plug-in was here', 'headers', points, 'demo'),)\n"
+        "    def run(self, mails):\n"
+        "        return [(Symbol('DEMO'),) for _ in mails]\n"
+        "def make(settings):\n"
+        "    return Check(settings.get('points', 1.0))\n"
+    )
+    table: dict[str, Any] = {"disable": [name for name in BUILT_IN], "plugins": ["demo"]}
+    if settings:
+        table["settings"] = {"demo": settings}
+    sys.path.insert(0, str(folder))
+    try:
+        return FilterChain(Config.from_mapping({"checks": table}))
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.pop("demo_check", None)
+
+
+def plugins(folder: Path) -> tuple[Any, Any]:
+    none = FilterChain(Config.from_mapping({"checks": {"disable": list(BUILT_IN)}}))
+    return none.check(b"\n").score, plugin(folder).check(b"\n").score
+
+
+def plugin_settings(folder: Path) -> tuple[Any, Any]:
+    return plugin(folder).check(b"\n").score, plugin(folder, {"points": 2.5}).check(b"\n").score
+
+
+def model(folder: Path) -> tuple[Any, Any]:
+    from mailfilter.classifier.train import train
+
+    words = [(b"Subject: pills\n\nbuy cheap pills %d\n" % n, True) for n in range(8)]
+    words += [(b"Subject: lunch\n\nsee you at lunch %d\n" % n, False) for n in range(8)]
+    train(words).save(folder / "model.npz")
+    mail = b"Subject: pills\n\nbuy cheap pills\n"
+    own = FilterChain(Config.from_mapping({"content": {"model": str(folder / "model.npz")}}))
+    return FilterChain().check(mail).probability, own.check(mail).probability
+
+
+def clamd(folder: Path) -> tuple[Any, Any]:
+    with FakeClamd(replies(b"stream: Test.Name FOUND\0")) as server:
+        found = FilterChain(Config.from_mapping({"virus": {"clamd": [server.address]}})).check(b"\n")
+    return FilterChain().check(b"\n").action, found.action
+
+
+def dns(table: dict[str, Any], address: str) -> set[str]:
+    config = Config.from_mapping({"dns": {"resolvers": [address], **table}, "checks": {"disable": ["content"]}})
+    with FilterChain(config) as chain:
+        found = chain.check(b"\n", CLIENT)
+    return {symbol.name for symbol in (*found.symbols, *found.unknown)}
+
+
+def resolvers(folder: Path) -> tuple[Any, Any]:
+    with FakeDns({"9.113.0.203.bl.example": {"A": ["127.0.0.2"]}}) as server:
+        asked = dns({"custom": [LIST]}, server.address)
+    config = Config.from_mapping({"dns": {"custom": [LIST]}})
+    return {symbol.name for symbol in FilterChain(config).check(b"\n", CLIENT).unknown}, asked
+
+
+def lists(folder: Path) -> tuple[Any, Any]:
+    with FakeDns({}) as server:
+        dns({}, server.address)
+        none = len(server.asked)
+        dns({"lists": ["spamhaus-zen"]}, server.address)
+        return none, len(server.asked)
+
+
+def custom(folder: Path) -> tuple[Any, Any]:
+    with FakeDns({"9.113.0.203.bl.example": {"A": ["127.0.0.2"]}}) as server:
+        return "OWN_LISTED" in dns({}, server.address), "OWN_LISTED" in dns({"custom": [LIST]}, server.address)
+
+
+def on_unknown(folder: Path) -> tuple[Any, Any]:
+    from mailfilter.checks.dnsbl import DnsblCheck, chosen_lists
+
+    mute = Saying(DnsQuestion, DnsAnswer(DnsState.TIMEOUT))
+    check = DnsblCheck(chosen_lists((), (LIST,), "test"))
+    tables: list[dict[str, Any]] = [{}, {"dns": {"on_unknown": "tempfail"}}]
+    return tuple(verdict(table, checks=[check], lookups=[mute]).action for table in tables)  # type: ignore[return-value]
+
+
+def store(folder: Path) -> tuple[Any, Any]:
+    path = folder / "greylist.db"
+    for setting in ("memory", str(path)):
+        with FilterChain(Config.from_mapping({"greylist": {"store": setting}}), checks=[Points()]) as chain:
+            chain.check(b"Subject: 5\n\n", CLIENT)
+        if setting == "memory":
+            before = path.exists()
+    return before, path.exists()
+
+
+def greylist(key: str, value: float) -> Callable[[Path], tuple[Any, Any]]:
+    """What the chain's own greylist says at the moments when only ``key`` makes a difference."""
+    moments = {"wait": [50.0], "window": [4000.0], "lifetime": [200.0, 100_000.0]}[key]
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, {key: value}):
+            with FilterChain(Config.from_mapping({"greylist": table}), checks=[Points()]) as chain:
+                assert chain.greylist is not None
+                now = [0.0]
+                chain.greylist._clock = lambda: now[0]
+                states = [chain.greylist.ask(CLIENT).state]
+                for now[0] in moments:
+                    states.append(chain.greylist.ask(CLIENT).state)
+                found.append(states)
+        return found[0], found[1]
+
+    return effect
+
+
+def quarantine(folder: Path) -> tuple[Any, Any]:
+    receipts = []
+    for table in ({}, {"quarantine": {"path": str(folder / "q.db")}}):
+        with FilterChain(Config.from_mapping(table), checks=[Points()]) as chain:
+            held = chain.check(b"Subject: 7\n\n", CLIENT)
+            receipts.append(bool(chain.act(b"Subject: 7\n\n", CLIENT, held).receipt))
+    return receipts[0], receipts[1]
+
+
+def check_failed(folder: Path) -> tuple[Any, Any]:
+    tables: list[dict[str, Any]] = [{}, {"policy": {"on_check_failed": "bounce"}}]
+    return tuple(verdict(table, checks=[Failing()]).action for table in tables)  # type: ignore[return-value]
+
+
+EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
+    "policy.greylist": limit("greylist", 1),
+    "policy.quarantine": limit("quarantine", 1),
+    "policy.bounce": limit("bounce", 1),
+    "policy.delete": limit("delete", 1),
+    "policy.on_check_failed": check_failed,
+    "engine.deadline": engine("deadline", 0.05, 0.4, lambda verdict, lookup: verdict.symbols[0].value),
+    "engine.batch": batch,
+    "engine.in_flight": engine("in_flight", 2, 0.02, lambda verdict, lookup: lookup.most <= 2),
+    "checks.disable": disable,
+    "checks.plugins": plugins,
+    "checks.settings": plugin_settings,
+    "content.model": model,
+    "virus.clamd": clamd,
+    "virus.on_infected": scanned("on_infected", ScanState.INFECTED, "bounce"),
+    "virus.on_unavailable": scanned("on_unavailable", ScanState.UNAVAILABLE, "hold"),
+    "virus.on_scanner_error": scanned("on_scanner_error", ScanState.SCANNER_ERROR, "pass"),
+    "virus.on_too_large": scanned("on_too_large", ScanState.TOO_LARGE, "bounce"),
+    "virus.on_limits_exceeded": scanned("on_limits_exceeded", ScanState.LIMITS_EXCEEDED, "tempfail"),
+    "virus.on_encrypted": scanned("on_encrypted", ScanState.ENCRYPTED, "hold"),
+    "dns.resolvers": resolvers,
+    "dns.lists": lists,
+    "dns.custom": custom,
+    "dns.on_unknown": on_unknown,
+    "greylist.store": store,
+    "greylist.wait": greylist("wait", 10),
+    "greylist.window": greylist("window", 3600),
+    "greylist.lifetime": greylist("lifetime", 3600),
+    "quarantine.path": quarantine,
+}
+
+
+def test_every_setting_has_its_effect_shown() -> None:
+    known = {f"{name}.{item.name}" for name, section in SECTIONS.items() for item in fields(section)}
+    assert EFFECTS.keys() == known
+
+
+@pytest.mark.parametrize("key", EFFECTS)
+def test_a_setting_has_an_effect(key: str, tmp_path: Path) -> None:
+    before, after = EFFECTS[key](tmp_path)
+    assert before != after
+
+
+def test_scores_have_an_effect() -> None:
+    assert verdict({}, 2).score == 2
+    assert verdict({"scores": {"POINTS": 3}}, 2).score == 6
