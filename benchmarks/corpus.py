@@ -160,6 +160,16 @@ def content_headers_only(raw: bytes) -> bytes:
     return b"".join(kept) + raw[position:]
 
 
+def presented(raw: bytes, headers: str) -> bytes:
+    """``raw`` as a filter gets to see it: without an mbox From_ line, and with ``"all"`` or only ``"content"`` headers.
+
+    The From_ line is no part of the mail and tells where the corpus comes from.
+    """
+    if headers == "content":
+        return content_headers_only(raw)
+    return raw[raw.find(b"\n") + 1 :] if raw.startswith((b"From ", b">From ")) else raw
+
+
 _BINS = 64
 _GRAM = 8
 _BAND = 4
@@ -171,10 +181,10 @@ _SHORT = 64
 def near_duplicates(train: Sequence[bytes], test: Sequence[bytes], *, threshold: float = 0.7) -> NDArray[np.int64]:
     """Indices into ``test`` of mails that have an exact or near twin in ``train``, ascending.
 
-    Twins have equal bodies (an empty one equals none), or bodies whose sets of 8-byte shingles have an estimated Jaccard likeness of at least
-    ``threshold``.  Headers do not count, nor does white space; the first 64 kB do.  The estimate is one-permutation
-    minhash (Li, Owen, Zhang 2012) over 64 bins, its standard error about 0.06; pairs to compare are found by bands
-    of 4 bins, which finds a pair of likeness 0.7 with 98 % and one of 0.8 with 99.98 %.
+    Twins have equal bodies (an empty one equals none), or bodies whose sets of 8-byte shingles have an estimated
+    Jaccard likeness of at least ``threshold``.  Headers do not count, nor does white space; the first 64 kB do.  The estimate is
+    one-permutation minhash (Li, Owen, Zhang 2012) over 64 bins, its standard error about 0.06; pairs to compare are
+    found by bands of 4 bins, which finds a pair of likeness 0.7 with 98 % and one of 0.8 with 99.98 %.
     """
     seen = {hashlib.sha256(body).digest() for body in map(_body, train)}
     sketches = [_sketch(_body(raw)) for raw in train]
