@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from .errors import StoreError as StoreError
     from .message import Message as Message
     from .quarantine import Quarantine as Quarantine
+    from .report import SmtpReply as SmtpReply
     from .symbols import Symbol as Symbol
     from .symbols import SymbolInfo as SymbolInfo
     from .verdict import ScoredSymbol as ScoredSymbol
-    from .verdict import SmtpReply as SmtpReply
     from .verdict import Verdict as Verdict
 
 _HOME = {
@@ -63,7 +63,7 @@ _HOME = {
     "Reason": "decision",
     "ScoredSymbol": "verdict",
     "SettingError": "errors",
-    "SmtpReply": "verdict",
+    "SmtpReply": "report",
     "StoreError": "errors",
     "Symbol": "symbols",
     "SymbolInfo": "symbols",

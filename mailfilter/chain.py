@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
 from .config import Config
 from .deadline import Deadline
@@ -169,8 +168,7 @@ class FilterChain:
             return replace(verdict, receipt=self.quarantine.bury(envelope, verdict))
         except StoreError as error:
             _log.error("mail %s is refused for now: %s", verdict.mail_id, error)
-            reply = report.smtp_reply(Action.GREYLIST, Reason.NOT_KNOWN, verdict.score, 0, verdict.mail_id)
-            return replace(verdict, action=Action.GREYLIST, reason=Reason.NOT_KNOWN, smtp_reply=reply)
+            return replace(verdict, action=Action.GREYLIST, reason=Reason.NOT_STORED)
 
     def close(self) -> None:
         """Let go of threads, sockets and stores."""
@@ -251,7 +249,6 @@ class FilterChain:
             (unknown if info.group == UNKNOWN else symbols).append(shown)
             if symbol.name == PROBABILITY:
                 probability = symbol.value
-        digest = message.digest
         return Verdict(
             action=action,
             reason=reason,
@@ -259,9 +256,8 @@ class FilterChain:
             probability=probability,
             symbols=tuple(symbols),
             unknown=tuple(unknown),
-            smtp_reply=report.smtp_reply(action, reason, score, wait, digest[:16]),
-            headers=report.headers(action, score, self.policy.quarantine, symbols, unknown, probability),
-            digest=digest,
+            required=self.policy.quarantine,
+            digest=message.digest,
             wait=wait,
         )
 
@@ -282,6 +278,7 @@ def _run(check: LocalCheck, declared: frozenset[str], mails: Sequence[Mail]) -> 
         return found
     except Exception as error:
         if len(mails) == 1:
-            _log.exception("check %s failed on mail %s", check.name, mails[0].message.digest)
+            _log.warning("check %s failed on mail %s: %r", check.name, mails[0].message.digest, error)
+            _log.debug("check %s failed", check.name, exc_info=True)
             return [[failure(check.name, error)]]
         return [_run(check, declared, [mail])[0] for mail in mails]

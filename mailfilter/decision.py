@@ -46,6 +46,8 @@ class Reason(IntEnum):
     NOT_KNOWN = 2
     """Something that policy insists on knowing was not known."""
     MALWARE = 3
+    NOT_STORED = 4
+    """It was to be kept, and the store failed; see `FilterChain.act`."""
 
 
 class GreylistState(IntEnum):

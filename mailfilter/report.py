@@ -7,10 +7,14 @@ well, so every inbound header of the kind is to be removed before ours are added
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .decision import Action, Reason
-from .verdict import ScoredSymbol, SmtpReply, Verdict
+
+if TYPE_CHECKING:
+    from .verdict import ScoredSymbol, Verdict
 
 FORGEABLE = ("x-spam-", "x-virus-", "x-mailfilter-")
 """Beginnings of header names that only we may set."""
@@ -19,46 +23,55 @@ _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*\n?", re.MULTI
 _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 
 
-def smtp_reply(action: Action, reason: Reason, score: float, wait: int, mail_id: str) -> SmtpReply:
+@dataclass(frozen=True, slots=True)
+class SmtpReply:
+    """Reply code (RFC 5321), enhanced status code (RFC 3463) and text; ``str()`` gives the line."""
+
+    code: int
+    enhanced: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.enhanced} {self.text}"
+
+
+def smtp_reply(verdict: Verdict) -> SmtpReply:
     """The reply to the end of DATA; never quotes the mail, so nothing from a sender reaches the line."""
+    action, reason, mail_id = verdict.action, verdict.reason, verdict.mail_id
     if reason is Reason.MALWARE and action is Action.BOUNCE:
         return SmtpReply(554, "5.7.1", f"Refused: a virus scanner found malware in this mail (id {mail_id})")
     if action is Action.BOUNCE and reason is Reason.NOT_KNOWN:
         return SmtpReply(554, "5.7.1", f"Refused: this mail could not be examined (id {mail_id})")
     if action is Action.BOUNCE:
-        return SmtpReply(550, "5.7.1", f"Refused as spam, score {score:.1f} (id {mail_id})")
+        return SmtpReply(550, "5.7.1", f"Refused as spam, score {verdict.score:.1f} (id {mail_id})")
     if action is Action.GREYLIST and reason is Reason.NOT_KNOWN:
         return SmtpReply(451, "4.7.1", f"This mail cannot be examined now, please try again later (id {mail_id})")
+    if action is Action.GREYLIST and reason is Reason.NOT_STORED:
+        return SmtpReply(451, "4.3.0", f"This mail cannot be stored now, please try again later (id {mail_id})")
     if action is Action.GREYLIST:
-        again = f"in {wait} seconds" if wait else "later"
+        again = f"in {verdict.wait} seconds" if verdict.wait else "later"
         return SmtpReply(451, "4.7.1", f"Greylisted, please try again {again} (id {mail_id})")
     held = " and held for review" if action is Action.QUARANTINE else ""
     return SmtpReply(250, "2.0.0", f"Accepted{held} (id {mail_id})")
 
 
-def headers(
-    action: Action,
-    score: float,
-    required: float | None,
-    symbols: Sequence[ScoredSymbol],
-    unknown: Sequence[ScoredSymbol],
-    probability: float | None,
-) -> tuple[tuple[str, str], ...]:
-    """Header fields to add, unfolded ASCII values.  ``required`` is the limit from which a mail is flagged."""
+def headers(verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    """Header fields to add, unfolded ASCII values."""
+    score, required = verdict.score, verdict.required
     flagged = required is not None and score >= required
-    tests = ",".join(symbol.name for symbol in symbols if symbol.points) or "none"
+    tests = ",".join(symbol.name for symbol in verdict.symbols if symbol.points) or "none"
     limit = "never" if required is None else f"{required:.1f}"
     found = [
         ("X-Spam-Flag", "YES" if flagged else "NO"),
         ("X-Spam-Score", f"{score:.3f}"),
         ("X-Spam-Level", "*" * max(0, min(50, int(score)))),
         ("X-Spam-Status", f"{'Yes' if flagged else 'No'}, score={score:.3f} required={limit} tests={tests}"),
-        ("X-Mailfilter-Action", action.value),
+        ("X-Mailfilter-Action", verdict.action.value),
     ]
-    if probability is not None:
-        found.append(("X-Mailfilter-Probability", f"{probability:.4f}"))
-    if unknown:
-        found.append(("X-Mailfilter-Unknown", ",".join(symbol.name for symbol in unknown)))
+    if verdict.probability is not None:
+        found.append(("X-Mailfilter-Probability", f"{verdict.probability:.4f}"))
+    if verdict.unknown:
+        found.append(("X-Mailfilter-Unknown", ",".join(symbol.name for symbol in verdict.unknown)))
     return tuple((name, value) for name, value in found if value)
 
 

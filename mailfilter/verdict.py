@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import report
 from .decision import Action, Reason
+from .report import SmtpReply
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredSymbol:
+class ScoredSymbol(NamedTuple):
     """A finding with what it was worth in this mail, in points (exact thousandths)."""
 
     name: str
@@ -21,26 +22,14 @@ class ScoredSymbol:
 
 
 @dataclass(frozen=True, slots=True)
-class SmtpReply:
-    """Reply code (RFC 5321), enhanced status code (RFC 3463) and text; ``str()`` gives the line."""
-
-    code: int
-    enhanced: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.enhanced} {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer to "what is to be done with this mail, and why".
 
     ``score`` in points is exactly the sum of the points of ``symbols``; ``probability`` is the content
     classifier's calibrated probability of spam, ``None`` where it did not look; ``unknown`` are the findings that
-    say what could not be learned; ``headers`` are to be added on top, in order, after removing those that
-    `mailfilter.report.forged` names; ``wait`` are seconds to the next try where greylisting asks for one;
-    ``mail_id`` is the short digest that replies and headers show.
+    say what could not be learned; ``required`` is the limit from which a mail is flagged as spam, ``None`` for
+    never; ``digest`` is the mail's SHA-256; ``wait`` are seconds to the next try where greylisting asks for one;
+    ``receipt`` names the mail in the quarantine once it is there (`FilterChain.act`).
     """
 
     action: Action
@@ -49,11 +38,20 @@ class Verdict:
     probability: float | None
     symbols: tuple[ScoredSymbol, ...]
     unknown: tuple[ScoredSymbol, ...]
-    smtp_reply: SmtpReply
-    headers: tuple[tuple[str, str], ...]
+    required: float | None
     digest: str
     wait: int = 0
     receipt: str = ""
+
+    @property
+    def smtp_reply(self) -> SmtpReply:
+        """What to answer to the end of DATA."""
+        return report.smtp_reply(self)
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Header fields to put on top, in order, after removing what `mailfilter.report.forged` names."""
+        return report.headers(self)
 
     @property
     def mail_id(self) -> str:

@@ -14,11 +14,10 @@ from mailfilter.decision import Action, Reason
 from mailfilter.envelope import Envelope
 from mailfilter.errors import StoreError
 from mailfilter.quarantine import Quarantine
-from mailfilter.verdict import ScoredSymbol, SmtpReply, Verdict
+from mailfilter.verdict import ScoredSymbol, Verdict
 
 RULE = ScoredSymbol("RULE", 6.5, 1.0, "seen", "a rule", "headers")
-REPLY = SmtpReply(250, "2.0.0", "Accepted and held")
-VERDICT = Verdict(Action.QUARANTINE, Reason.SCORE, 6.5, 0.9, (RULE,), (), REPLY, (), "00" * 32)
+VERDICT = Verdict(Action.QUARANTINE, Reason.SCORE, 6.5, 0.9, (RULE,), (), 6.0, "00" * 32)
 ENVELOPE = Envelope(client_ip="203.0.113.9", mail_from="a@example.net", rcpt_to=["b@example.org"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from mailfilter.decision import ACTIONS, Action, Reason
 from mailfilter.report import headers, rewrite, smtp_reply
-from mailfilter.verdict import ScoredSymbol
+from mailfilter.verdict import ScoredSymbol, Verdict
 
-ID = "0123456789abcdef"
+DIGEST = "0123456789abcdef" * 4
+PLAIN = Verdict(Action.ACCEPT, Reason.SCORE, 0.0, None, (), (), 6.0, DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,7 @@ ID = "0123456789abcdef"
         (Action.GREYLIST, Reason.SCORE, 90, "451 4.7.1 Greylisted, please try again in 90 seconds"),
         (Action.GREYLIST, Reason.SCORE, 0, "451 4.7.1 Greylisted, please try again later"),
         (Action.GREYLIST, Reason.NOT_KNOWN, 0, "451 4.7.1 This mail cannot be examined now"),
+        (Action.GREYLIST, Reason.NOT_STORED, 0, "451 4.3.0 This mail cannot be stored now"),
         (Action.QUARANTINE, Reason.SCORE, 0, "250 2.0.0 Accepted and held for review"),
         (Action.BOUNCE, Reason.SCORE, 0, "550 5.7.1 Refused as spam, score 13.2"),
         (Action.BOUNCE, Reason.MALWARE, 0, "554 5.7.1 Refused: a virus scanner found malware"),
@@ -30,15 +33,17 @@ ID = "0123456789abcdef"
     ],
 )
 def test_replies(action: Action, reason: Reason, wait: int, start: str) -> None:
-    line = str(smtp_reply(action, reason, 13.2, wait, ID))
+    verdict = replace(PLAIN, action=action, reason=reason, score=13.2, wait=wait)
+    line = str(smtp_reply(verdict))
     assert line.startswith(start)
-    assert ID in line
+    assert line == str(verdict.smtp_reply)
+    assert DIGEST[:16] in line
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("reason", list(Reason))
 def test_reply_classes_match_the_action(action: Action, reason: Reason) -> None:
-    reply = smtp_reply(action, reason, 5.0, 30, ID)
+    reply = smtp_reply(replace(PLAIN, action=action, reason=reason, score=5.0, wait=30))
     expected = {Action.GREYLIST: "4", Action.BOUNCE: "5"}.get(action, "2")
     assert str(reply.code)[0] == reply.enhanced[0] == expected
     assert len(str(reply)) < 500
@@ -47,14 +52,16 @@ def test_reply_classes_match_the_action(action: Action, reason: Reason) -> None:
 def test_headers_name_score_limit_and_tests() -> None:
     symbol = ScoredSymbol("RULE", 6.5, 1.0, "", "", "headers")
     unknown = ScoredSymbol("VIRUS_UNSCANNED", 0.0, 1.0, "", "", "unknown")
-    found = dict(headers(Action.QUARANTINE, 6.5, 6.0, [symbol], [unknown], 0.9876))
+    spam = Verdict(Action.QUARANTINE, Reason.SCORE, 6.5, 0.9876, (symbol,), (unknown,), 6.0, DIGEST)
+    found = dict(headers(spam))
+    assert spam.headers == headers(spam)
     assert found["X-Spam-Flag"] == "YES"
     assert found["X-Spam-Score"] == "6.500"
     assert found["X-Spam-Level"] == "******"
     assert found["X-Spam-Status"] == "Yes, score=6.500 required=6.0 tests=RULE"
     assert found["X-Mailfilter-Unknown"] == "VIRUS_UNSCANNED"
     assert found["X-Mailfilter-Probability"] == "0.9876"
-    clean = dict(headers(Action.ACCEPT, -1.0, None, [], [], None))
+    clean = dict(headers(replace(PLAIN, score=-1.0, required=None)))
     assert clean["X-Spam-Flag"] == "NO"
     assert "X-Spam-Level" not in clean
 
