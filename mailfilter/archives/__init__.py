@@ -30,6 +30,8 @@ __all__ = ["MAX_BYTES", "ArchivedMail", "Item", "Label", "Unreadable", "find_cor
 
 SUFFIXES = ("", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip", ".mbox")
 """What a corpus named NAME may be called in the folder of corpora, in the order they are tried."""
+PACKED = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".zip")
+"""Names that only an archive or compressed data has."""
 
 
 def read_archive(path: str | Path, *, max_bytes: int = MAX_BYTES, stream: BinaryIO | None = None) -> Items:
@@ -66,8 +68,12 @@ def _read_source(source: Source, max_bytes: int) -> Items:
     try:
         with source.open() as file:
             kind, head, stream = peek(file, source.path)
-            if kind.compressed:
+            packed = kind.compressed
+            if packed:
                 kind, head, stream = peek(decompressed(stream, kind))
+            if not packed and kind in (Kind.UNKNOWN, Kind.EMPTY) and source.path.lower().endswith(PACKED):
+                yield Unreadable(source.path, "named like an archive, but its first bytes are not those of one")
+                return
             if not kind.archive:
                 yield from guarded(source.path, _read_text(source.path, kind, head, stream, max_bytes))
                 return

@@ -19,6 +19,8 @@ from .single import guarded, read_found, read_whole
 from .streams import file_type, open_regular, read_capped, too_large, why
 
 _INDEX_PLACES = ("index", "full/index")
+_HERE = "\0"
+"""Stands for the name of an index's own folder, which may have none ("/") or several (links)."""
 
 
 def read_folder(folder: Path, max_bytes: int) -> Items:
@@ -44,17 +46,17 @@ def load_index(path: Path) -> Index | None:
     if text is None:
         raise ArchiveError(str(path), too_large(MAX_INDEX))
     # The public TREC corpora keep full/index beside data/ and write ../data/x: one step up is allowed.
-    return parse_index(text, str(path), path.resolve().parent.name)
+    return parse_index(text, str(path), _HERE)
 
 
 def read_indexed(path: Path, index: Index, max_bytes: int) -> Items:
     """The mails that the index in file ``path`` lists, in its order, then reports of files that it does not list."""
     yield from index.faults
-    root, base = str(path.parent), path.resolve().parent.name + "/"
-    listed = {str(path)}
+    root = str(path.parent)
+    listed = {os.path.join(root, path.name)}
     for entry, (label, line) in index.entries.items():
-        inner = entry.removeprefix(base)
-        file = f"{root}/{inner if inner != entry else '../' + entry}"
+        inside = entry.startswith(_HERE + "/")
+        file = os.path.join(root, entry[len(_HERE) + 1 :] if inside else "../" + entry)
         listed.add(file)
         try:
             with open_regular(file) as stream:
@@ -88,7 +90,8 @@ def _read_tree(folder: str, max_bytes: int) -> Items:
                 if _in_maildir(file):
                     yield _whole(file, stream, max_bytes)
                 else:
-                    yield from guarded(file, read_found(file, file, stream, max_bytes, unpack=True))
+                    size = os.fstat(stream.fileno()).st_size
+                    yield from guarded(file, read_found(file, file, size, stream, max_bytes, unpack=True))
         except OSError as error:
             yield Unreadable(file, why(error))
 

@@ -54,8 +54,8 @@ def _pieces(stream: Readable, max_bytes: int) -> Iterator[tuple[bytes | None, bo
         searched -= start
         if searched > max_bytes:
             oversized = True
-            del held[:searched]
-            searched = 0
+            del held[: searched - 2]  # the two before tell whether a From_ line follows an empty one
+            searched = 2
     yield (None if oversized or len(held) > max_bytes else bytes(held)), True
 
 

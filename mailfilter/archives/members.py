@@ -44,7 +44,7 @@ def read_member(
     elif posixpath.basename(key).startswith("."):
         yield Unreadable(path, "a hidden file")
     else:
-        yield from read_found(path, key, open_member(), max_bytes)
+        yield from read_found(path, key, size, open_member(), max_bytes)
 
 
 def missing(archive: str, index: Index | None) -> Items:

@@ -30,8 +30,8 @@ def read_whole(
     return Unreadable(path, too_large(max_bytes)) if raw is None else ArchivedMail(path, raw, label, line)
 
 
-def read_found(path: str, name: str, stream: Readable, max_bytes: int, *, unpack: bool = False) -> Items:
-    """The mail or mails in a file that nobody described; what holds none is reported.
+def read_found(path: str, name: str, size: int, stream: Readable, max_bytes: int, *, unpack: bool = False) -> Items:
+    """The mail or mails in a file of ``size`` bytes that nobody described; what holds none is reported.
 
     ``unpack`` allows one layer of compression around a mail or an mbox; archives are never opened here.
     Raises `READ_ERRORS` where the stream breaks.
@@ -39,11 +39,12 @@ def read_found(path: str, name: str, stream: Readable, max_bytes: int, *, unpack
     kind, head, stream = peek(stream, name)
     if unpack and kind.compressed:
         kind, head, stream = peek(decompressed(stream, kind), name)
+        size = 0  # not known
     strange = foreign(head)
     if kind is Kind.MBOX:
         yield from read_mbox(path, stream, max_bytes)
     elif kind is Kind.MAIL or (named_like_mail(name) and not strange and kind in (Kind.EMPTY, Kind.UNKNOWN)):
-        yield read_whole(path, stream, max_bytes)
+        yield Unreadable(path, too_large(max_bytes)) if size > max_bytes else read_whole(path, stream, max_bytes)
     else:
         yield Unreadable(path, strange or _not_mail(kind))
 

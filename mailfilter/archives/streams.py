@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -27,9 +28,17 @@ READ_ERRORS = (
     lzma.LZMAError,
     tarfile.TarError,
     zipfile.BadZipFile,
-    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    struct.error,
 )
-"""What reading damaged data raises, over all the formats."""
+"""What reading damaged data raises, over all the formats.
+
+`tarfile` and `zipfile` promise less than they raise: a password or nesting is a RuntimeError, an unknown method
+NotImplementedError, and damaged headers end in ValueError, LookupError, OverflowError or struct.error.
+"""
 
 
 class Readable(Protocol):

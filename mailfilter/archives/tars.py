@@ -23,6 +23,7 @@ class _Forward:
     """
 
     _BACK = 512
+    _LONGEST = 1 << 20
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -38,7 +39,9 @@ class _Forward:
         self._position = position
 
     def read(self, size: int, /) -> bytes:
-        """``size`` bytes, fewer only at the end."""
+        """``size`` bytes, fewer only at the end.  A header may not ask for more than it could need."""
+        if not 0 <= size <= self._LONGEST:
+            raise tarfile.ReadError(f"a header of {size} bytes")
         end = self._position + size
         while self._start + len(self._window) < end and self._extend():
             pass
@@ -101,8 +104,12 @@ class _Tar(tarfile.TarFile):
 
     def forwards(self) -> Iterator[tarfile.TarInfo]:
         """Each member; raises `READ_ERRORS` where the archive is damaged or ends early."""
+        before = -1
         while (member := self.next()) is not None:
             self.members.clear()
+            if member.size < 0 or self.offset <= before:
+                raise tarfile.ReadError("a member that leads backwards")
+            before = self.offset
             yield member
         how = type(self.ended).__name__
         if how == "EmptyHeaderError":

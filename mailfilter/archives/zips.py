@@ -30,7 +30,7 @@ def read_zip(source: Source, max_bytes: int) -> Items:
         except READ_ERRORS as error:
             raise ArchiveError(source.path, f"the zip archive cannot be read: {why(error)}") from None
         with archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [member for member in archive.infolist() if not member.filename.endswith("/")]
             index = _find_index(source, archive, members)
             if index is not None:
                 yield from index.faults
