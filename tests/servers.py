@@ -49,25 +49,24 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 class Server:
     """One server process; `stop` always ends it, a session that is killed takes it along where the system can."""
 
-    def __init__(self, command: list[str], folder: Path, ready: Callable[[], bool]) -> None:
-        self.command = command
+    def __init__(self, command: list[str], folder: Path, ready: Callable[[], bool], user: str = "") -> None:
+        self.command = [*_tied(user), *command]
         self.folder = folder
         self._ready = ready
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        tied = ["setpriv", "--pdeathsig", "KILL"] if sys.platform == "linux" and shutil.which("setpriv") else []
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [*tied, *self.command], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         until = time.monotonic() + START_SECONDS
         while not self._ready():
             if self.process.poll() is not None or time.monotonic() > until:
                 self.stop()
                 said = (self.folder / "output").read_text(errors="replace")[-1500:]
-                pytest.fail(f"{self.command[0]} did not start: {said}")
+                pytest.fail(f"{' '.join(self.command)} did not start: {said}")
             time.sleep(0.02)
 
     def send(self, number: signal.Signals) -> None:
@@ -92,6 +91,14 @@ class Server:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+def _tied(user: str) -> list[str]:
+    """Ends the server with the session; gives up root for ``user`` first, because giving it up later unties it."""
+    if sys.platform != "linux" or not shutil.which("setpriv"):
+        return []
+    as_user = [f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user and os.getuid() == 0 else []
+    return ["setpriv", *as_user, "--pdeathsig", "KILL"]
 
 
 class Clamd(Server):
@@ -133,11 +140,11 @@ class Rbldnsd(Server):
         port = free_port(socket.SOCK_DGRAM)
         for name in ("bl.zone", "bl6.zone"):
             _fill(folder / name)
-        folder.chmod(0o755)  # it runs as a user of its own when it is started by root
+        folder.chmod(0o755)  # it does not run as root
         self.port, self.address = port, f"127.0.0.1:{port}"
         zones = ["bl.lab.test:ip4set:bl.zone", "bl6.lab.test:ip6trie:bl6.zone"]
         command = [program("rbldnsd"), "-n", "-e", "-a", "-w", ".", "-b", f"127.0.0.1/{port}", *zones]
-        super().__init__(command, folder, lambda: _answers_dns(port))
+        super().__init__(command, folder, lambda: _answers_dns(port), user="rbldns")
 
 
 class Unbound(Server):

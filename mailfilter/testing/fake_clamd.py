@@ -10,6 +10,7 @@ that follow.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -175,7 +176,7 @@ def answer_early(reply: bytes, after: int, then_close: bool = True) -> Behaviour
 class FakeClamd:
     """A server on loopback TCP, or on the unix socket ``path``; a context manager.
 
-    ``address`` is what `ClamdLookup` takes; ``connections`` counts what came in.
+    ``address`` is what `ClamdLookup` takes, ``port`` the TCP port once it listens; ``connections`` counts.
     """
 
     def __init__(self, *behaviours: Behaviour, path: str = "") -> None:
@@ -185,6 +186,7 @@ class FakeClamd:
         self._open: list[Any] = []
         self._threads: list[threading.Thread] = []
         self.connections = 0
+        self.port = 0
 
     def start(self) -> FakeClamd:
         """Listen; the address is known afterwards."""
@@ -194,6 +196,7 @@ class FakeClamd:
             self._listener.listen(128)
         else:
             self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+            self.port = int(self._listener.getsockname()[1])
         self._spawn(self._accept)
         return self
 
@@ -201,11 +204,6 @@ class FakeClamd:
     def address(self) -> str:
         """As settings name it."""
         return f"unix:{self._path}" if self._path else f"tcp:127.0.0.1:{self.port}"
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        return int(self._listener.getsockname()[1])
 
     def stop(self) -> None:
         """End every conversation and stop listening."""
@@ -216,6 +214,8 @@ class FakeClamd:
             opened.close()
         for thread in self._threads:
             thread.join(5)
+        if self._path:
+            os.unlink(self._path)
 
     def __enter__(self) -> FakeClamd:
         return self.start()

@@ -159,14 +159,14 @@ def test_a_scanner_that_is_stopped_costs_the_deadline_and_no_more(own_clamd: Cla
     question = ScanQuestion(b"x" * size)
     begun = time.monotonic()
     assert lookup.ask(question, Deadline.after(1.0)).state is ScanState.UNAVAILABLE
-    assert time.monotonic() - begun < 1.1
+    assert time.monotonic() - begun < 1.5
 
     async def asked() -> float:
         begun = time.monotonic()
         assert (await lookup.aask(question, Deadline.after(1.0))).state is ScanState.UNAVAILABLE
         return time.monotonic() - begun
 
-    assert asyncio.run(asked()) < 1.1
+    assert asyncio.run(asked()) < 1.5
     own_clamd.send(signal.SIGCONT)
     assert both(lookup, EICAR).state is ScanState.INFECTED
 
