@@ -42,9 +42,7 @@ def chain_of():
 
     def get(case: GoldenCase) -> FilterChain:
         lookups = [
-            _CaseLookup(case, kind)
-            for kind, given in ((DnsQuestion, case.dns), (ScanQuestion, case.scan))
-            if given
+            _CaseLookup(case, kind) for kind, given in ((DnsQuestion, case.dns), (ScanQuestion, case.scan)) if given
         ]
         key = repr(case.settings)
         if lookups:

@@ -16,6 +16,7 @@ FREEMAIL = words("domains.toml", "freemail")
 SHORTENERS = words("domains.toml", "shorteners")
 _SECOND_LEVEL = words("domains.toml", "second_level")
 
+
 def registered_domain(host: str) -> str:
     """The part of a host name that somebody registered: ``example.co.uk`` of ``www.mail.example.co.uk``.
 
@@ -43,22 +44,25 @@ def domain_of(address: str) -> str:
 def disguise(host: str) -> str:
     """How a host name dresses up, ``""`` if it does not: a label whose letters pass for Latin ones.
 
-    Labels in punycode (RFC 3492) are decoded first.  A label wholly in another script, or in accented Latin, is
-    an honest internationalised name, unless every letter of it passes for a Latin one.
+    Labels in punycode (RFC 3492) are decoded first.  A label wholly in another script, or in accented Latin, is an
+    honest internationalised name, unless every letter of it passes for a Latin one below a Latin top-level domain.
     """
     host = host[-LONGEST:]
     return "" if host.isascii() and "xn--" not in host else _disguise(host)
 
 
-_PASSES_FORLATIN = frozenset("асеіјорѕухһԁԛԝьѵαορνικχυγʋօոսցհյ")
+_PASSES_FOR_LATIN = frozenset("асеһіјӏорѕѵхуԁԛԝьгαικνορυχγօոսցհյ")
 
 
 @lru_cache(maxsize=2048)
 def _disguise(host: str) -> str:
+    end = host.rpartition(".")[2]
+    foreign_end = not end.isascii() or end.startswith("xn--")
     for label in _unicode_labels(host):
         letters = [letter for letter in label if letter.isalpha()]
-        foreign = [letter for letter in letters if LOOKALIKE.match(letter)]
-        if foreign and (any(map(LATIN.match, letters)) or set(letters) <= _PASSES_FORLATIN):
+        if not any(map(LOOKALIKE.match, letters)):
+            continue
+        if any(map(LATIN.match, letters)) or (not foreign_end and set(letters) <= _PASSES_FOR_LATIN):
             return label
     return ""
 

@@ -26,9 +26,7 @@ DOTS = 5
 HYPHENS = 4
 """Hyphens in a host name from which it is odd."""
 
-_SHOWN_HOST = re.compile(
-    r"(?:https?://)?([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8})(?:[:/?#]\S*)?\Z", re.IGNORECASE
-)
+_SHOWN_HOST = re.compile(r"(?:https?://)?([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8})(?:[:/?#]\S*)?\Z", re.IGNORECASE)
 _FILE_ENDINGS = words("domains.toml", "file_endings")
 _PLAIN = re.compile(r"https?://[a-z0-9.-]{1,253}(?:[/?#]|\Z)")
 """An address whose spelling holds nothing to see: no user part, no port, no odd scheme."""
