@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import sys
 import time
 from collections.abc import Iterator
 
@@ -20,6 +18,7 @@ from mailfilter.archives import ArchivedMail, find_corpus, read_archive
 from mailfilter.decision import Action
 
 from .corpus import content_headers_only, interval, load, upper95
+from .rescoring import peak_mib
 
 SINGLE = 400
 """Mails that are timed one by one."""
@@ -79,8 +78,7 @@ def _streamed_peak(chain: FilterChain, name: str) -> float:
     items = (item for item in read_archive(find_corpus(name, os.environ)) if isinstance(item, ArchivedMail))
     for _ in chain.check_many(Mail(Message(item.raw), Envelope()) for item in items):
         pass
-    scale = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20, 1)
+    return peak_mib()
 
 
 def _batch_seconds(chain: FilterChain, raws: list[bytes], repeat: int) -> float:
