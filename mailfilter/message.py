@@ -19,11 +19,14 @@ from .mime.links import Link, text_links
 from .mime.part import Part
 from .mime.readings import Reading, explore
 from .mime.tree import Reader
+from .mime.words import unfold
 
 __all__ = ["Address", "Defect", "DefectKind", "Header", "Link", "Message", "Part", "Reading", "Text"]
 
 MAX_LINKS = 10_000
 """Links that are collected from one text."""
+MANY_LINKS = 8 * MAX_LINKS
+"""Characters below which a text cannot hold more links than that."""
 
 
 class Text(NamedTuple):
@@ -52,8 +55,8 @@ class Message:
         raw = bytes(raw)
         self._mbox_from = b""
         if raw.startswith((b"From ", b">From ")):
-            line, _, rest = raw.partition(b"\n")
-            self._mbox_from, raw = line.rstrip(b"\r"), rest
+            end = raw.find(b"\n") + 1 or len(raw)
+            self._mbox_from, raw = raw[:end].rstrip(b"\r\n"), raw[end:]
         self._raw = raw
         self._reader: Reader | None = None
         self._root: Part | None = None
@@ -158,9 +161,8 @@ class Message:
     def defects(self) -> tuple[Defect, ...]:
         """What is wrong with the mail in its primary reading, and which caps were hit."""
         if self._defects is None:
-            _ = self.texts
-            for part in self.root.walk():
-                _ = part.data
+            if any([len(part.text) > MANY_LINKS for part in self.parts]):
+                _ = self.links
             assert self._reader is not None
             self._defects = tuple(self._reader.defects)
         return self._defects
@@ -169,7 +171,7 @@ class Message:
         if self._by_name is None:
             index: dict[str, list[Header]] = {}
             for header in self.headers:
-                index.setdefault(header[0].lower(), []).append(header)
+                index.setdefault(header.name.lower(), []).append(header)
             self._by_name = index
         return self._by_name
 
@@ -186,8 +188,9 @@ class Message:
         """The mailboxes in all headers of this name, in order."""
         found: tuple[Address, ...] = ()
         for header in self._index().get(name.lower(), ()):
-            raw = header.raw
-            text = raw.decode("ascii") if raw.isascii() else decode_header_bytes(raw, header.charset)
+            text = unfold(header.latin1)
+            if not text.isascii():
+                text = unfold(decode_header_bytes(header.raw, header.charset))
             found += parse_addresses(text)
         return found
 
@@ -198,16 +201,28 @@ class Message:
 
 
 def _only_in_others(primary: Iterable[Part], readings: Iterable[Reading]) -> list[Part]:
-    """Parts whose content, type or names no earlier reading shows."""
-    seen = {_content(part) for part in primary}
+    """Parts whose place, content, type or names no earlier reading shows."""
+    places = {_place(part) for part in primary}
+    contents: set[tuple[object, ...]] = set()
     found = []
     for reading in readings:
         for part in reading.root.walk():
-            key = _content(part)
-            if key not in seen:
-                seen.add(key)
+            if (place := _place(part)) in places:
+                continue
+            places.add(place)
+            if not contents:
+                contents.update(map(_content, primary))
+            if (content := _content(part)) not in contents:
+                contents.add(content)
                 found.append(part)
     return found
+
+
+def _place(part: Part) -> tuple[object, ...]:
+    """What makes a part the same without a look at its content: where it lies and how it is read."""
+    if part.span is None:
+        return (id(part),)
+    return (part.header_span, part.span, part.content_type, part.encoding, id(part.label), part.dialect)
 
 
 def _content(part: Part) -> tuple[object, ...]:

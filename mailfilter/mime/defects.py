@@ -13,6 +13,8 @@ class DefectKind(Enum):
     more than one reading.
     """
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hashes the name each time
+
     # The header block
     NO_HEADERS = "the text starts without any header"
     NO_BLANK_LINE = "header block and body are not separated by an empty line"
@@ -85,7 +87,8 @@ DISPUTED = (
     DefectKind.BASE64_JUNK,
     DefectKind.PARTIAL_MESSAGE,
     DefectKind.BOUNDARY_PREFIX,
-    DefectKind.EPILOGUE,
-    DefectKind.PREAMBLE,
 )
-"""The disputed kinds, in the order in which their readings are looked at."""
+"""The disputed kinds, in the order in which their readings are looked at.
+
+`DefectKind.PREAMBLE` and `DefectKind.EPILOGUE` give a further reading too, without taking the mail apart again.
+"""

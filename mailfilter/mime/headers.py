@@ -1,4 +1,8 @@
-"""The header block: where it ends, and its headers in order."""
+"""The header block: where it ends, and its headers in order.
+
+A well-formed block is split in a few passes over all of it; whatever is odd about it (`_OddBlock`) takes the slow
+way, line by line, and says what was odd.
+"""
 
 from __future__ import annotations
 
@@ -6,152 +10,183 @@ import re
 from typing import NamedTuple, Protocol
 
 from .defects import DefectKind
-from .words import header_text
+from .words import header_text, unfold
 
 MAX_HEADERS = 5000
 """Header lines of one entity that become a `Header` each; of the rest only the MIME ones do."""
-_MAX_JUNK = 500
+MAX_JUNK = 500
+"""Interruptions of a header block after which the body is taken to start."""
 
-_BLOCK = re.compile(rb"(?:[!-9;-~]+:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*+)*+")
-_HEADER = re.compile(rb"([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*+)")
-_SPACED = re.compile(rb"([!-9;-~]+)[ \t]+:([^\n]*(?:\n[ \t][^\n]*)*+)(?:\n|\Z)")
-_BLANK = re.compile(rb"\r*(?:\n|\Z)")
-_MIME_LINE = re.compile(rb"^(?:content-[a-z-]{1,40}|mime-version)[ \t]*:", re.I | re.M)
+_LF_SPLIT = re.compile(r"\n(?![ \t])")
+_CRLF_SPLIT = re.compile(r"\r\n(?![ \t])")
+_NAMES = re.compile(r"[!-9;-~\n]*\Z")
 
 
 class Header(NamedTuple):
     """One header as written.
 
-    ``raw`` is what follows the colon, folds kept, without the last line end.  ``charset`` is what bytes above 127
-    mean if they are not UTF-8.
+    ``name``  as written.
+    ``latin1``  what follows the colon, without the last line end, each byte one character.
+    ``charset``  what bytes above 127 mean if they are not UTF-8.
     """
 
     name: str
-    raw: bytes
+    latin1: str
     charset: str = ""
+
+    @property
+    def raw(self) -> bytes:
+        """What follows the colon, folds kept, without the last line end."""
+        return self[1].encode("latin-1")
 
     @property
     def value(self) -> str:
         """Decoded and unfolded, trimmed."""
-        return header_text(self[1], self[2])
+        text = self[1]
+        if "?" in text or not text.isascii():
+            return header_text(unfold(text), self[2])
+        return unfold(text).strip() if "\n" in text else text.strip()
 
 
 class Chooser(Protocol):
-    """What the readers below report to; see `mailfilter.mime.tree.Reader`."""
+    """What finds of odd things are reported to; see `mailfilter.mime.tree.Reader`."""
 
     def choose(self, kind: DefectKind, place: str, alternatives: int, detail: str = "") -> int:
         """Report a disputed spot and be told which reading to take."""
         ...
 
 
-Pairs = list[tuple[bytes, bytes]]
+Pairs = list[list[str]]
+"""[name, value] as byte strings (latin-1)."""
+Block = tuple[Pairs, list[str], int]
+"""The headers, their names in lower case, and where the body starts."""
 
 
-def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -> tuple[Pairs, int]:
-    """(name, raw) pairs of the header block at ``start``, and where the body starts."""
-    stop = _end_of_headers(buf, start, end)
-    if stop < end:
-        blank = _BLANK.match(buf, stop, end)
-        if not blank or stop == start:
-            return _odd_block(chooser, buf, start, end, place)
-        body = blank.end()
+def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -> Block:
+    """The header block at ``start``."""
+    newline = buf.find(b"\n", start, end)
+    if newline == start or (newline == start + 1 and buf[start] == 13):
+        if not place:
+            chooser.choose(DefectKind.NO_HEADERS, place, 0)
+        return [], [], newline + 1
+    if newline <= start or buf[newline - 1] != 13:
+        splitter, returns = _LF_SPLIT, 0
+        gap = buf.find(b"\n\n", start, end)
+        body = gap + 2
     else:
-        body = end
-    pairs = _split(chooser, buf, start, stop, place)
-    if b"\r" in buf[start:stop] and pairs:
-        pairs = _without_cr(chooser, buf, start, stop, place, pairs)
-    if buf.find(b"\0", start, stop) >= 0:
-        chooser.choose(DefectKind.HEADER_NUL, place, 1)
-    return pairs, body
+        splitter, returns = _CRLF_SPLIT, 1
+        gap = buf.find(b"\r\n\r\n", start, end)
+        body = gap + 4
+    if gap < 0:
+        gap, body = end - (end > start and buf[end - 1] == 10) * (1 + returns), end
+    text = str(buf[start:gap], "latin-1")
+    if text.count("\r") == returns * text.count("\n") and "\0" not in text:
+        pairs = [line.split(":", 1) for line in splitter.split(text, MAX_HEADERS)]
+        try:
+            joined = "\n".join([name for name, _ in pairs])
+        except ValueError:
+            joined = " "
+        if _NAMES.match(joined) and len(pairs) <= MAX_HEADERS:
+            names = joined.lower().split("\n")
+            if "" not in names:
+                return pairs, names, body
+    return _odd_block(chooser, buf, start, end, place)
 
 
-def _end_of_headers(buf: bytes, start: int, end: int) -> int:
-    match = _BLOCK.match(buf, start, end)
-    return match.end() if match else start
+_BLOCK = re.compile(rb"(?:[!-9;-~]++:[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*+)*+")
+_HEADER = re.compile(rb"([!-9;-~]++):([^\n]*+(?:\n[ \t][^\n]*+)*+)")
+_SPACED = re.compile(rb"([!-9;-~]++)[ \t]++:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
+_BLANK = re.compile(rb"\r*+(?:\n|\Z)")
+_EMPTY_LINE = re.compile(rb"\n\r*+\n")
+_MIME_LINE = re.compile(rb"^(?:content-[a-z-]{1,40}|mime-version)[ \t]*+:", re.I | re.M)
 
 
-def _split(chooser: Chooser, buf: bytes, start: int, stop: int, place: str) -> Pairs:
-    """Headers of a well-formed stretch.  Beyond the cap only MIME headers are taken."""
-    if buf.count(b"\n", start, stop) <= MAX_HEADERS:
-        return _HEADER.findall(buf, start, stop)
-    pairs: Pairs = []
-    for match in _HEADER.finditer(buf, start, stop):
-        if len(pairs) < MAX_HEADERS:
-            pairs.append((match[1], match[2]))
-            continue
-        chooser.choose(DefectKind.HEADER_LIMIT, place, 0)
-        for late in _MIME_LINE.finditer(buf, match.start(), stop):
-            found = _HEADER.match(buf, late.start(), stop)
-            if found and len(pairs) < MAX_HEADERS + 100:
-                pairs.append((found[1], found[2]))
-        break
-    return pairs
-
-
-def _without_cr(chooser: Chooser, buf: bytes, start: int, stop: int, place: str, pairs: Pairs) -> Pairs:
-    """Drop the carriage return before each line end; a bare one elsewhere is disputed."""
-    if buf.count(b"\r", start, stop) != buf.count(b"\r\n", start, stop):
-        chooser.choose(DefectKind.BARE_CR, place, 1)
-    return [(name, raw[:-1] if raw[-1:] == b"\r" else raw) for name, raw in pairs]
-
-
-def _odd_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -> tuple[Pairs, int]:
+def _odd_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -> Block:
     """A header block that something interrupts: walk on from one interruption to the next."""
-    pairs: Pairs = []
-    position = start
-    for _ in range(_MAX_JUNK):
-        stop = _end_of_headers(buf, position, end)
+    block = _OddBlock(chooser, buf, end, place)
+    position = stop = body = start
+    for _ in range(MAX_JUNK):
+        found = _BLOCK.match(buf, position, end)
+        stop = body = found.end() if found else position
         if stop > position:
-            pairs += _split(chooser, buf, position, stop, place)
-        blank = _BLANK.match(buf, stop, end)
-        if blank:
-            if stop == start and stop < end:
+            block.take(position, stop)
+        if blank := _BLANK.match(buf, stop, end):
+            if stop == start and not place:
                 chooser.choose(DefectKind.NO_HEADERS, place, 0)
-            return _finish(chooser, buf, start, stop, place, pairs), blank.end()
-        newline = buf.find(b"\n", stop, end)
-        after = end if newline < 0 else newline + 1
-        spaced = _SPACED.match(buf, stop, end)
-        if spaced and chooser.choose(DefectKind.HEADER_SPACE, place, 1) == 0:
-            pairs.append((spaced[1], spaced[2]))
-            after = spaced.end()
-        elif (not spaced and not _skip(chooser, buf, stop, after, end, place, bool(pairs))) or spaced:
+            body = blank.end()
             break
-        position = after
-    return _finish(chooser, buf, start, stop, place, pairs), stop
+        position = block.pass_over(stop)
+        if position == stop:
+            break
+    block.look_for_controls(start, stop)
+    pairs = [[str(name, "latin-1"), str(raw.rstrip(b"\r"), "latin-1")] for name, raw in block.pairs]
+    return pairs, [name.lower() for name, _ in pairs], body
 
 
-def _skip(chooser: Chooser, buf: bytes, start: int, after: int, end: int, place: str, inside: bool) -> bool:
-    """Whether an odd line is passed over (else the body starts with it)."""
-    if buf.startswith((b"From ", b">From "), start):
-        chooser.choose(DefectKind.HEADER_FROM, place, 0)
-        return True
-    if buf[start] in b" \t":
-        chooser.choose(DefectKind.HEADER_CONTINUATION, place, 0)
-        return True
-    kind = DefectKind.NO_BLANK_LINE if inside else DefectKind.NO_HEADERS
-    blank = _next_blank(buf, after, end)
-    if _MIME_LINE.search(buf, after, blank):
-        return chooser.choose(DefectKind.HEADER_JUNK, place, 1, _shown(buf[start:after])) == 1
-    chooser.choose(kind, place, 0, _shown(buf[start:after]))
-    return False
+class _OddBlock:
+    """Collects the headers of an odd block."""
 
+    def __init__(self, chooser: Chooser, buf: bytes, end: int, place: str) -> None:
+        self.chooser, self.buf, self.end, self.place = chooser, buf, end, place
+        self.pairs: list[tuple[bytes, bytes]] = []
+        self.blank = self.mime = -1
 
-_EMPTY_LINE = re.compile(rb"\n\r*\n")
+    def take(self, start: int, stop: int) -> None:
+        """Headers of a well-formed stretch.  Beyond the cap only MIME headers are taken."""
+        for match in _HEADER.finditer(self.buf, start, stop):
+            if len(self.pairs) >= MAX_HEADERS:
+                self.chooser.choose(DefectKind.HEADER_LIMIT, self.place, 0)
+                self._take_mime(match.start(), stop)
+                return
+            self.pairs.append((match[1], match[2]))
 
+    def _take_mime(self, start: int, stop: int) -> None:
+        for late in _MIME_LINE.finditer(self.buf, start, stop):
+            found = _HEADER.match(self.buf, late.start(), stop)
+            if found and len(self.pairs) < MAX_HEADERS + 100:
+                self.pairs.append((found[1], found[2]))
 
-def _next_blank(buf: bytes, start: int, end: int) -> int:
-    match = _EMPTY_LINE.search(buf, max(start - 1, 0), end)
-    return match.start() if match else end
+    def pass_over(self, start: int) -> int:
+        """Where to go on after the odd line at ``start``; ``start`` itself if the body begins there."""
+        spaced = _SPACED.match(self.buf, start, self.end)
+        if spaced:
+            if self.chooser.choose(DefectKind.HEADER_SPACE, self.place, 1):
+                return start
+            self.pairs.append((spaced[1], spaced[2]))
+            return spaced.end()
+        newline = self.buf.find(b"\n", start, self.end)
+        after = self.end if newline < 0 else newline + 1
+        return after if self._is_junk(start, after) else start
 
+    def _is_junk(self, start: int, after: int) -> bool:
+        """Whether an odd line is passed over (else the body starts with it)."""
+        buf, choose = self.buf, self.chooser.choose
+        if buf.startswith((b"From ", b">From "), start):
+            choose(DefectKind.HEADER_FROM, self.place, 0)
+            return True
+        if buf[start] in b" \t":
+            choose(DefectKind.HEADER_CONTINUATION, self.place, 0)
+            return True
+        shown = buf[start : min(after, start + 40)].decode("ascii", "replace").strip()
+        if self._mime_follows(after):
+            return choose(DefectKind.HEADER_JUNK, self.place, 1, shown) == 1
+        choose(DefectKind.NO_BLANK_LINE if self.pairs else DefectKind.NO_HEADERS, self.place, 0, shown)
+        return False
 
-def _finish(chooser: Chooser, buf: bytes, start: int, stop: int, place: str, pairs: Pairs) -> Pairs:
-    if buf.find(b"\0", start, stop) >= 0:
-        chooser.choose(DefectKind.HEADER_NUL, place, 1)
-    if buf.find(b"\r", start, stop) >= 0:
-        return _without_cr(chooser, buf, start, stop, place, pairs)
-    return pairs
+    def _mime_follows(self, start: int) -> bool:
+        """Whether there is a MIME header between ``start`` and the next empty line; searched for once."""
+        if self.blank < 0:
+            blank = _EMPTY_LINE.search(self.buf, max(start - 1, 0), self.end)
+            self.blank = blank.start() if blank else self.end
+        if self.mime < start:
+            match = _MIME_LINE.search(self.buf, start, self.blank)
+            self.mime = match.start() if match else self.end
+        return self.mime < self.blank
 
-
-def _shown(line: bytes) -> str:
-    """The start of a line for a person to read."""
-    return line[:40].decode("ascii", "replace").strip()
+    def look_for_controls(self, start: int, stop: int) -> None:
+        """NUL and bare carriage returns, which some programs take for the end of a line or of everything."""
+        if self.buf.find(b"\0", start, stop) >= 0:
+            self.chooser.choose(DefectKind.HEADER_NUL, self.place, 1)
+        returns = self.buf.count(b"\r", start, stop)
+        if returns and returns != self.buf.count(b"\r\n", start, stop):
+            self.chooser.choose(DefectKind.BARE_CR, self.place, 1)

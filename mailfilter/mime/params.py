@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from .charsets import decode_header_bytes, decode_text
@@ -39,6 +40,10 @@ class Label(NamedTuple):
 
     token: str
     parameters: tuple[Parameter, ...] = ()
+    charset: str = ""
+    """The charset, lower case."""
+    named: bool = False
+    """Whether there may be a file name."""
     capped: bool = False
     naive: tuple[tuple[str, str], ...] = ()
     """(name, value) pairs that a plain search for ``name=`` finds, for boundary and file names."""
@@ -60,14 +65,13 @@ class Label(NamedTuple):
         return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
 
 
-def parse_label(raw: bytes) -> Label:
-    """Take a Content-Type, Content-Disposition or the like apart.  Linear, never raises."""
-    return _cached_label(raw) if len(raw) < 300 else _parse_label(raw)
+def parse_label(value: str) -> Label:
+    """Take a Content-Type, Content-Disposition or the like apart (a byte string).  Linear, never raises."""
+    return _cached_label(value) if len(value) < 300 else _parse_label(value)
 
 
-def _parse_label(raw: bytes) -> Label:
-    text = str(raw, "latin-1")
-    head, semicolon, rest = text.partition(";")
+def _parse_label(value: str) -> Label:
+    head, semicolon, rest = value.partition(";")
     words = head.split(None, 1)
     token = words[0].partition("(")[0].lower() if words else ""
     if len(words) > 1 and "=" in words[1]:
@@ -76,7 +80,7 @@ def _parse_label(raw: bytes) -> Label:
         token, rest = "", head
     if "=" not in rest:
         return Label(token)
-    found = []
+    found: list[Parameter] = []
     capped = False
     for match in _PARAMETER.finditer(rest):
         if len(found) == MAX_PARAMETERS:
@@ -84,11 +88,12 @@ def _parse_label(raw: bytes) -> Label:
             break
         found.append(_parameter(*match.groups()))
     low = rest.lower()
-    naive: tuple[tuple[str, str], ...] = ()
+    naive: list[tuple[str, str]] = []
     if "boundary" in low or "name" in low:
-        pairs = [(m[1].lower(), m[2] if m[2] is not None else m[3]) for m, _ in zip(_NAIVE.finditer(rest), range(100), strict=False)]
-        naive = tuple(pairs)
-    return Label(token, tuple(found), capped, naive)
+        naive = [(m[1].lower(), m[2] if m[2] is not None else m[3]) for m in islice(_NAIVE.finditer(rest), 100)]
+    label = Label(token, tuple(found), "", "name" in low, capped, tuple(naive))
+    charset = label.get("charset").split(None, 1) if "charset" in low else ()
+    return label._replace(charset=charset[0].strip("'\"").lower()) if charset else label
 
 
 _cached_label = lru_cache(2048)(_parse_label)

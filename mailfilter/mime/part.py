@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
+from operator import is_
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .charsets import decode_text
 from .defects import DefectKind
-from .headers import Header
+from .headers import Header, Pairs
 from .magic import HTML, detect
 from .params import Label, as_text, name_variants, parse_label
-from .transfer import IDENTITY, decode, find_uu_blocks
+from .transfer import IDENTITY, decode, find_uu_blocks, has_uu_block
 
 if TYPE_CHECKING:
     from .tree import Reader
@@ -30,6 +32,9 @@ SHOWN_MESSAGES = frozenset(
 )  # fmt: skip
 """Types below ``message/`` that hold lines to be read and no message."""
 
+_DISPOSITION = "content-disposition"
+_TYPE = "content-type"
+_ASCII_LABELS = frozenset(("", "us-ascii", "iso-8859-1", "utf-8", "windows-1252", "iso-8859-15", "ascii"))
 _BODY_TYPES = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/x-amp-html"))
 _HTML_TYPES = frozenset(("text/html", "application/xhtml+xml", "text/x-html", "text/x-amp-html"))
 _HTML_NAMES = (".htm", ".html", ".shtml", ".xhtml", ".xht", ".hta", ".svg", ".mht", ".mhtml")
@@ -39,27 +44,30 @@ class Part:
     """A node of the MIME tree: read-only; what costs time is computed when it is first asked for."""
 
     __slots__ = (
-        "_buffer", "_charset", "_children", "_content_type", "_data", "_depth", "_disposition", "_encoding", "_end",
-        "_epilogue", "_headers", "_label", "_mapped", "_names", "_path", "_preamble", "_reader", "_start", "_text",
-        "_top", "_type",
+        "_buffer", "_children", "_content_type", "_data", "_depth", "_disposition", "_encoding", "_end", "_epilogue",
+        "_fields", "_header_charset", "_headers", "_label", "_lows", "_mapped", "_names", "_outside", "_path",
+        "_preamble", "_reader", "_start", "_text", "_top", "_type",
     )  # fmt: skip
 
     def __init__(
-        self, reader: Reader, buffer: bytes, bounds: tuple[int, int, int], mapped: bool, path: str, depth: int,
-        headers: tuple[Header, ...], label: Label, content_type: str, encoding: str,
+        self, reader: Reader, buffer: bytes, top: int, start: int, end: int, mapped: bool, path: str, depth: int,
+        fields: Pairs, lows: list[str], header_charset: str, label: Label, content_type: str, encoding: str,
     ) -> None:  # fmt: skip
         self._reader = reader
         self._buffer = buffer
-        self._top, self._start, self._end = bounds
+        self._top, self._start, self._end = top, start, end
         self._mapped = mapped
         self._path = path
         self._depth = depth
-        self._headers = headers
+        self._fields = fields
+        self._lows = lows
+        self._header_charset = header_charset
         self._label = label
         self._content_type = content_type
         self._encoding = encoding
-        self._charset: str | None = None
+        self._headers: tuple[Header, ...] | None = None
         self._children: tuple[Part, ...] | None = None
+        self._outside: tuple[Part, ...] = ()
         self._preamble: Span | None = None
         self._epilogue: Span | None = None
         self._data: bytes | None = None
@@ -87,6 +95,9 @@ class Part:
     @property
     def headers(self) -> tuple[Header, ...]:
         """The part's own headers, in order."""
+        if self._headers is None:
+            new, charset = tuple.__new__, self._header_charset
+            self._headers = tuple([new(Header, (name, value, charset)) for name, value in self._fields])
         return self._headers
 
     @property
@@ -100,6 +111,11 @@ class Part:
         return self._encoding
 
     @property
+    def label(self) -> Label:
+        """The Content-Type as it was taken apart; the same object for the same text."""
+        return self._label
+
+    @property
     def params(self) -> Mapping[str, str]:
         """Parameters of the Content-Type, names in lower case, RFC 2231 forms decoded and joined."""
         label = self._label
@@ -109,10 +125,7 @@ class Part:
     @property
     def charset(self) -> str:
         """The charset label, lower case, ``""`` if there is none."""
-        if self._charset is None:
-            value = self._label.get("charset") if self._label.parameters else ""
-            self._charset = value.split(None, 1)[0].strip("'\"").lower() if value.strip() else ""
-        return self._charset
+        return self._label.charset
 
     @property
     def disposition(self) -> str:
@@ -123,9 +136,9 @@ class Part:
         return self._disposition
 
     def _dispositions(self) -> list[Label]:
-        if len(self._headers) == 0:
+        if "content-disposition" not in self._lows:
             return []
-        return [parse_label(raw) for name, raw, _ in self._headers if name.lower() == "content-disposition"]
+        return [parse_label(f[1]) for f, low in zip(self._fields, self._lows, strict=True) if low == _DISPOSITION]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -135,14 +148,15 @@ class Part:
         return self._names
 
     def _find_names(self) -> tuple[str, ...]:
+        lows = self._lows
+        if not self._label.named and _DISPOSITION not in lows and lows.count(_TYPE) < 2:
+            return ()
         values: list[str] = []
         for label in self._dispositions():
             values += label.values("filename") + label.values("name")
-        for name, raw, _ in self._headers:
-            if name.lower() == "content-type":
-                label = parse_label(raw)
-                if label.parameters:
-                    values += label.values("name") + label.values("filename")
+        for field, low in zip(self._fields, lows, strict=True):
+            if low == _TYPE and (label := parse_label(field[1])).named:
+                values += label.values("name") + label.values("filename")
         return tuple(name_variants(values, self._reader.charset)[:MAX_NAMES]) if values else ()
 
     @property
@@ -164,6 +178,12 @@ class Part:
     def epilogue_span(self) -> Span | None:
         """Of a multipart: where the text after the closing boundary lies in `Message.raw`."""
         return self._epilogue if self._mapped else None
+
+    @property
+    def dialect(self) -> tuple[int, int]:
+        """How disputed base64 is read: what may make two parts of the same place and labels differ."""
+        dialect = self._reader.dialect
+        return dialect.get(DefectKind.BASE64_JUNK, 0), dialect.get(DefectKind.BASE64_PADDING, 0)
 
     @property
     def is_container(self) -> bool:
@@ -202,11 +222,13 @@ class Part:
         if self._children and self._content_type.startswith("multipart/"):
             return b""
         body = self._buffer[self._start : self._end]
-        if self._encoding in IDENTITY:
+        if self._encoding not in IDENTITY:
+            reader, path = self._reader, self._path
+            body = decode(body, self._encoding, lambda kind, count: reader.choose(kind, path, count))
+        elif self._children:
             return body
-        reader, path = self._reader, self._path
-        self._data = decode(body, self._encoding, lambda kind, count: reader.choose(kind, path, count))
-        return self._data
+        self._data = body
+        return body
 
     @property
     def text(self) -> str:
@@ -216,12 +238,14 @@ class Part:
         return self._text
 
     def _decode_text(self) -> str:
-        data = self.data
-        text, known, good = decode_text(data, self.charset)
+        data, label = self.data, self._label.charset
+        if label in _ASCII_LABELS and data.isascii():
+            return str(data, "ascii")
+        text, known, good = decode_text(data, label)
         if not known:
-            self._reader.choose(DefectKind.UNKNOWN_CHARSET, self._path, 0, self.charset[:40])
+            self._reader.choose(DefectKind.UNKNOWN_CHARSET, self._path, 0, label[:40])
         elif not good:
-            self._reader.choose(DefectKind.UNDECODABLE_TEXT, self._path, 0, self.charset[:40])
+            self._reader.choose(DefectKind.UNDECODABLE_TEXT, self._path, 0, label[:40])
         return text
 
     @property
@@ -257,12 +281,24 @@ class Part:
         return self._children
 
     def _uu_children(self) -> tuple[Part, ...]:
-        if not self._content_type.startswith("text/plain"):
+        if self._content_type != "text/plain":
             return ()
-        data = self.data
-        if b"begin " not in data:
+        if self._encoding in IDENTITY:
+            if not has_uu_block(self._buffer, self._start, self._end):
+                return ()
+        elif not has_uu_block(self.data, 0, len(self.data)):
             return ()
-        return self._reader.uu_parts(self, find_uu_blocks(data, self._reader.parts_left))
+        return self._reader.uu_parts(self, find_uu_blocks(self.data, self._reader.parts_left))
+
+    def with_outside(self) -> Part:
+        """This tree with what stands before and after the parts of its multiparts shown as parts too."""
+        children = tuple([child.with_outside() for child in self.children])
+        if not self._outside and all(map(is_, children, self.children)):
+            return self
+        twin = copy(self)
+        twin._children = children + self._outside
+        twin._outside = ()
+        return twin
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, parents before children."""

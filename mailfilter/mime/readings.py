@@ -26,34 +26,41 @@ class Reading(NamedTuple):
 
 def settle(reader: Reader, root: Part) -> None:
     """Decode what may hold disputes, so that `Reader.disputes` is complete."""
-    for part in root.walk():
-        if part.encoding == "base64":
-            _ = part.data
+    if reader.coded:
+        for part in root.walk():
+            if part.encoding == "base64":
+                _ = part.data
 
 
 def explore(reader: Reader, root: Part) -> tuple[Reading, ...]:
     """All readings of a mail whose primary one has been made."""
     settle(reader, root)
     found = [Reading(None, root)]
-    if not reader.disputes:
-        return tuple(found)
+    if reader.disputes:
+        _explore(reader, found)
+    if reader.outside:
+        found.append(Reading(reader.outside, root.with_outside()))
+    return tuple(found)
+
+
+def _explore(reader: Reader, found: list[Reading]) -> None:
+    """Follow the disputes; what stands outside parts is shown in the readings that are added here."""
     queue = _turns(reader, {})
     seen = {frozenset(dialect.items()) for _, dialect in queue}
     while queue:
-        if len(found) == MAX_READINGS:
+        if len(found) == MAX_READINGS - 1:
             reader.choose(DefectKind.READING_LIMIT, "", 0)
-            break
+            return
         cause, dialect = queue.pop(0)
         other = Reader(reader.raw, dialect)
         tree = other.read()
         settle(other, tree)
-        found.append(Reading(cause, tree))
+        found.append(Reading(cause, tree.with_outside() if other.outside else tree))
         for turn in _turns(other, dialect):
             key = frozenset(turn[1].items())
             if key not in seen:
                 seen.add(key)
                 queue.append(turn)
-    return tuple(found)
 
 
 def _turns(reader: Reader, dialect: Dialect) -> list[tuple[DefectKind, Dialect]]:

@@ -77,6 +77,14 @@ def _groups(clean: bytes, choose: Choose) -> bytes:
 _BEGIN = re.compile(rb"^begin[ \t]+([0-7]{3,4})[ \t]+([^\r\n]{1,255})\r?\n", re.M)
 
 
+_BEGIN_HINT = re.compile(rb"\nbegin[ \t]")
+
+
+def has_uu_block(buf: bytes, start: int, end: int) -> bool:
+    """Whether there may be a uuencoded file in a stretch; as cheap as a search can be."""
+    return buf.startswith((b"begin ", b"begin\t"), start, end) or _BEGIN_HINT.search(buf, start, end) is not None
+
+
 class UuBlock:
     """A uuencoded file within a text: its name, its data, where it stands, and whether it was whole."""
 

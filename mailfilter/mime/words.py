@@ -15,17 +15,18 @@ _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
-def header_text(raw: bytes, charset: str = "") -> str:
-    """A header's value as a reader sees it: one line, trimmed, encoded words decoded.
+def unfold(text: str) -> str:
+    """One line: line ends within a header go (RFC 5322, 2.2.3); a tab that a fold left becomes a blank."""
+    return text.replace("\r", "").replace("\n\t", " ").replace("\n", "")
 
-    ``charset`` is what 8-bit bytes mean that are not UTF-8.
+
+def header_text(latin1: str, charset: str = "") -> str:
+    """An unfolded header's value as a reader sees it: trimmed, encoded words decoded.
+
+    ``latin1``  the raw bytes, each one character.  ``charset``  what 8-bit bytes mean that are not UTF-8.
     """
-    text = str(raw, "ascii") if raw.isascii() else decode_header_bytes(raw, charset)
-    if "\n" in text:
-        text = " ".join([line.strip(" \t\r") for line in text.split("\n")])
-    if "=?" in text:
-        text = decode_words(text)
-    return text.strip()
+    text = latin1 if latin1.isascii() else decode_header_bytes(latin1.encode("latin-1"), charset)
+    return (decode_words(text) if "=?" in text else text).strip()
 
 
 def decode_words(text: str) -> str:
