@@ -241,6 +241,11 @@ class SpamAssassin(CommandFilter):
         name = "spamassassin" if self._bayes else "spamassassin-rules"
         super().__init__(f"lines:{perl} {shlex.quote(str(program))} . {mode}", name)
 
+    def train(self, mails: Sequence[bytes], spam: Flags, corpora: Sequence[str]) -> None:
+        self._say("hold")
+        super().train(mails, spam, corpora)
+        self._say("release")
+
     def probabilities(self, scores: Floats) -> Floats | None:
         return scores if self._bayes else None
 

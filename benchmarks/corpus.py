@@ -182,9 +182,9 @@ def near_duplicates(train: Sequence[bytes], test: Sequence[bytes], *, threshold:
     """Indices into ``test`` of mails that have an exact or near twin in ``train``, ascending.
 
     Twins have equal bodies (an empty one equals none), or bodies whose sets of 8-byte shingles have an estimated
-    Jaccard likeness of at least ``threshold``.  Headers do not count, nor does white space; the first 64 kB do.  The estimate is
-    one-permutation minhash (Li, Owen, Zhang 2012) over 64 bins, its standard error about 0.06; pairs to compare are
-    found by bands of 4 bins, which finds a pair of likeness 0.7 with 98 % and one of 0.8 with 99.98 %.
+    Jaccard likeness of at least ``threshold``.  Headers do not count, nor does white space; the first 64 kB do.
+    The estimate is one-permutation minhash (Li, Owen, Zhang 2012) over 64 bins, its standard error about 0.06; pairs
+    to compare are found by bands of 4 bins, which finds a pair of likeness 0.7 with 98 % and one of 0.8 with 99.98 %.
     """
     seen = {hashlib.sha256(body).digest() for body in map(_body, train)}
     sketches = [_sketch(_body(raw)) for raw in train]

@@ -96,7 +96,7 @@ def draw_scores(path: str, title: str, curves: Sequence[Curve]) -> str:
     calibration.set(xlabel="stated probability of spam", ylabel="true share of spam", title="Reliability")
     for axes in (roc, det, calibration):
         axes.grid(True, color="0.9")
-    roc.legend(fontsize="small", loc="lower left")
+    roc.legend(fontsize="small", loc="upper right")
     figure.suptitle(title)
     return _save(figure, path)
 
@@ -120,6 +120,7 @@ def _finish_det(axes: Any) -> None:
     labels = [f"{tick:g}" for tick in _TICKS]
     axes.set_xticks(places, labels)
     axes.set_yticks(places, labels)
+    axes.set(xlim=places[[0, -1]], ylim=places[[0, -1]])
     axes.set(xlabel="ham lost, %", ylabel="spam missed, %", title="DET")
 
 
@@ -142,6 +143,7 @@ def draw_progress(path: str, title: str, curves: Sequence[Progress], label: str)
         axes.plot([n for n, _ in known], [v for _, v in known], marker="o", markersize=3, **look)
     axes.set(yscale="log", xlabel="mails seen", ylabel=label, title=title)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
     axes.grid(True, color="0.9", which="both")
     axes.legend(fontsize="small")
     return _save(figure, path)

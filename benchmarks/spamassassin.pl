@@ -3,6 +3,7 @@
 #   perl spamassassin.pl FOLDER bayes|rules     ("bayes": its Bayes alone; "rules": all rules offline, with Bayes)
 #   classify FILE        ->  class=spam|ham score=NUMBER
 #   train spam|ham FILE  ->  ok
+#   hold, release        ->  ok    (around many mails to train: the store is written once)
 #   finalize             ->  ok
 #
 # The library is used, not its command line, which needs seconds to start.  Bayes is asked from its first mail on
@@ -22,16 +23,20 @@ my $filter = $mode eq "bayes"
         config_text => join "\n", "loadplugin Mail::SpamAssassin::Plugin::Bayes", $tlds ? slurp($tlds) : (), $settings})
     : Mail::SpamAssassin->new({%common, post_config_text => $settings});
 $filter->init(1);
-$filter->init_learner({caller_will_untie => 1});
+$filter->init_learner({caller_will_untie => 0});  # a scan reads what is on disk
 my ($bayes) = grep { ref eq "Mail::SpamAssassin::Plugin::Bayes" } @{$filter->{plugins}{plugins}};
 die "SpamAssassin has no Bayes plugin\n" unless $bayes;
 
 sub slurp { open my $file, "<:raw", $_[0] or die "$_[0]: $!"; local $/; my $raw = <$file>; return defined $raw ? $raw : "" }
 
+my %learned = (ham => 0, spam => 0);
+
 sub classify {
     my $mail = $filter->parse(slurp($_[0]), 1);
     my ($spam, $score);
-    if ($mode eq "bayes") {
+    if ($mode eq "bayes" && !($learned{ham} && $learned{spam})) {
+        ($spam, $score) = (0, 0.5);  # it would find no store, and not look for one again
+    } elsif ($mode eq "bayes") {
         my $status = Mail::SpamAssassin::PerMsgStatus->new($filter, $mail);
         $status->extract_message_metadata();
         $score = $bayes->scan($status, $mail);
@@ -50,6 +55,7 @@ sub classify {
 
 sub train {
     my ($label, $path) = @_;
+    $learned{$label}++;
     my $mail = $filter->parse(slurp($path), 1);
     $filter->learn($mail, undef, $label eq "spam" ? 1 : 0, 0)->finish();
     $mail->finish();
@@ -62,6 +68,12 @@ while (my $line = <STDIN>) {
     my ($command, $rest) = split / /, $line, 2;
     if ($command eq "classify") { print classify($rest), "\n" }
     elsif ($command eq "train") { print train(split / /, $rest, 2), "\n" }
+    elsif ($command eq "hold") { $filter->init_learner({caller_will_untie => 1}); print "ok\n" }
+    elsif ($command eq "release") {
+        $filter->finish_learner();
+        $filter->init_learner({caller_will_untie => 0});
+        print "ok\n";
+    }
     elsif ($command eq "initialize") { print "ok\n" }
     elsif ($command eq "finalize") { print "ok\n"; last }
     else { print "error unknown command $command\n" }
