@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable
 
 from .index import Index
-from .items import Items, Unreadable
+from .items import Item, Items, Unreadable
 from .single import read_found, read_whole
 from .streams import Readable, too_large
 
@@ -32,11 +32,13 @@ def read_member(
     if index is not None and path == index.path:
         return
     if index is not None and key in index.entries:
-        label, line = index.entries.pop(key)
+        label, line = index.entries[key]
         if size > max_bytes:
-            yield Unreadable(path, too_large(max_bytes))
+            item: Item = Unreadable(path, too_large(max_bytes))
         else:
-            yield read_whole(path, open_member(), max_bytes, label, line)
+            item = read_whole(path, open_member(), max_bytes, label, line)
+        del index.entries[key]
+        yield item
     elif posixpath.basename(key) == "index":
         yield Unreadable(path, UNUSED_INDEX)
     elif index is not None:

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import IO, cast
 
 from .index import MAX_INDEX, Index, best_index, is_index, parse_index
@@ -135,18 +136,22 @@ def _members(file: _Forward) -> Iterator[tarfile.TarInfo]:
 def read_tar(source: Source, max_bytes: int) -> Items:
     """The mails of a tar in its order, labelled from its index.
 
-    A source that can be opened again is gone through twice, unless its index is the first member.  Where the
-    archive breaks, what came before is given, and one report says where.
+    A source that can be opened again is gone through twice, unless its index is the first member; in a pipe only
+    an index that comes first can be used.  Where the archive breaks, what came before is given, and one report
+    says where.
     """
     index = _find_index(source) if source.again else None
-    if index is not None:
-        yield from index.faults
     given = 0
     with _opened(source) as file:
         try:
-            for item in _read_members(source, file, index, max_bytes):
-                yield item
-                given += 1
+            members = _members(file)
+            if not source.again:
+                index, members = _leading_index(source, file, members)
+            yield from index.faults if index is not None else ()
+            for member in members:
+                for item in _read_member(source, file, member, index, max_bytes):
+                    yield item
+                    given += 1
         except READ_ERRORS as error:
             reason = f"broken after {given} items: {why(file.error or error)}"
             lost = len(index.entries) if index is not None else 0
@@ -155,18 +160,29 @@ def read_tar(source: Source, max_bytes: int) -> Items:
     yield from missing(source.path, index)
 
 
-def _read_members(source: Source, file: _Forward, index: Index | None, max_bytes: int) -> Items:
-    """What the members give; raises `READ_ERRORS` where the archive breaks."""
-    for number, member in enumerate(_members(file)):
-        path = f"{source.path}!{member.name}"
-        if number == 0 and index is None and not source.again and _is_index_name(member.name):
-            index = _parse(source, member.name, read_capped(_Data(file, member), MAX_INDEX) or b"")
-            yield from index.faults
-        elif not member.isreg() or member.issparse():
-            yield Unreadable(path, "a link, device, pipe or sparse file")
-        else:
-            data = partial(_Data, file, member)
-            yield from read_member(source.path, member.name, member.size, data, index, max_bytes)
+def _read_member(
+    source: Source, file: _Forward, member: tarfile.TarInfo, index: Index | None, max_bytes: int
+) -> Items:
+    """What one member gives; raises `READ_ERRORS` where the archive breaks."""
+    if not member.isreg() or member.issparse():
+        yield Unreadable(f"{source.path}!{member.name}", "a link, device, pipe or sparse file")
+    else:
+        yield from read_member(source.path, member.name, member.size, partial(_Data, file, member), index, max_bytes)
+
+
+def _leading_index(
+    source: Source, file: _Forward, members: Iterator[tarfile.TarInfo]
+) -> tuple[Index | None, Iterator[tarfile.TarInfo]]:
+    """The index if it is the first member, and the members that are left to read."""
+    first = next(members, None)
+    if first is None:
+        return None, members
+    text = b""
+    if _is_index_name(first.name) and first.isreg():
+        text = read_capped(_Data(file, first), MAX_INDEX) or b""
+    if not is_index(text[:HEAD]):
+        return None, chain((first,), members)
+    return _parse(source, first.name, text), members
 
 
 def _find_index(source: Source) -> Index | None:
