@@ -111,8 +111,8 @@ class DnsLookup:
         while waiting and not deadline.expired:
             servers = tuple(waiting)
             for number, server in enumerate(servers):
-                seconds = min(patience, deadline.remaining() / (len(servers) - number))
-                outcome = yield from _visit(server, query, seconds, deadline)
+                share = deadline.remaining() / (len(servers) - number)
+                outcome = yield from _visit(server, query, min(patience, share), share)
                 if outcome is None or outcome is Reading.ANOTHER:
                     silence = silence if outcome is None else _only_strays(server)
                     self._shun(server)
@@ -141,14 +141,14 @@ class DnsLookup:
 
 
 def _visit(
-    server: Nameserver, query: Query, seconds: float, deadline: Deadline
+    server: Nameserver, query: Query, seconds: float, share: float
 ) -> Generator[Step, Event, DnsAnswer | Reading | None]:
-    """Ask one server once.
+    """Ask one server once and wait ``seconds``, or up to ``share`` where it has to be asked by TCP.
 
     None when it stays silent; ``Reading.ANOTHER`` when nothing came but replies to something else, which are passed
     over because the answer may still follow a forged one.
     """
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
     silence: Reading | None = None
     event = yield Step(server, query.wire, seconds)
     while event is not None:
@@ -158,8 +158,8 @@ def _visit(
         if isinstance(reading, DnsAnswer):
             return reading if reading.state.known else _from(server, reading)
         if reading is Reading.TRUNCATED:
-            return (yield from _visit_by_tcp(server, query, deadline))
-        left = until - time.monotonic()
+            return (yield from _visit_by_tcp(server, query, begun + share - time.monotonic()))
+        left = begun + seconds - time.monotonic()
         if left <= 0:
             return reading if reading is Reading.ANOTHER else silence
         if reading is Reading.NO_EDNS:
@@ -179,11 +179,11 @@ def _only_strays(server: Nameserver) -> DnsAnswer:
     return DnsAnswer(DnsState.MALFORMED, detail=f"{server}: only replies to something else before the deadline")
 
 
-def _visit_by_tcp(server: Nameserver, query: Query, deadline: Deadline) -> Generator[Step, Event, DnsAnswer]:
+def _visit_by_tcp(server: Nameserver, query: Query, seconds: float) -> Generator[Step, Event, DnsAnswer]:
     """The same question over TCP, after a reply that did not fit (RFC 7766)."""
-    event = yield Step(server, query.wire, deadline.remaining(), tcp=True)
+    event = yield Step(server, query.wire, seconds, tcp=True)
     if event is None:
-        return DnsAnswer(DnsState.TIMEOUT, detail=f"{server}: truncated, and no answer by TCP before the deadline")
+        return DnsAnswer(DnsState.TIMEOUT, detail=f"{server}: truncated, and no answer by TCP in time")
     if isinstance(event, str):
         return DnsAnswer(DnsState.MALFORMED, detail=f"{server}: truncated, and not to be had by TCP: {event}")
     reading = read_reply(event, query)
