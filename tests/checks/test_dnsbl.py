@@ -1,0 +1,273 @@
+"""Block lists: only a declared code is a listing; everything else that a list or a resolver says is not."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfilter.checks import LookupCheck, Mail
+from mailfilter.checks.dnsbl import (
+    DnsblCheck,
+    DnsList,
+    ListState,
+    chosen_lists,
+    list_query,
+    read_list_answer,
+)
+from mailfilter.checks.dnslists import read_lists, shipped_lists
+from mailfilter.envelope import Envelope
+from mailfilter.errors import SettingError
+from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanState
+from mailfilter.message import Message
+from mailfilter.symbols import Symbol
+
+TEXT = """
+[first]
+zone = "bl.test"
+families = ["ipv4", "ipv6"]
+refused = ["127.0.0.255"]
+[first.codes]
+"127.0.0.2" = { symbol = "DNSBL_FIRST", points = 2.0, description = "Listed." }
+"127.0.0.4-7" = { symbol = "DNSBL_FIRST_BOT", points = 3.0, description = "A bot." }
+
+[masked]
+zone = "multi.test"
+refused_bits = 1
+[masked.bits]
+2 = { symbol = "DNSBL_MASKED_A", points = 1.0, description = "A." }
+8 = { symbol = "DNSBL_MASKED_B", points = 1.0, description = "B." }
+128 = { symbol = "DNSBL_MASKED_C", points = 1.0, description = "C." }
+"""
+FIRST, MASKED = read_lists(TEXT, "test")
+EVERY = [FIRST, MASKED, *(d for d in shipped_lists().values())]
+MESSAGE = Message(b"Subject: x\r\n\r\ny\r\n")
+ADDRESS = "203.0.113.9"
+
+
+def found(*records: str) -> DnsAnswer:
+    return DnsAnswer(DnsState.FOUND, records, 60)
+
+
+def ask(
+    envelope: Envelope, answers: Mapping[str, DnsAnswer], lists: tuple[DnsList, ...] = (FIRST, MASKED)
+) -> tuple[dict[str, Symbol], list[str]]:
+    """Run the dialogue; returns the findings by name, and the names that were asked for."""
+    dialogue = DnsblCheck(lists).ask(Mail(MESSAGE, envelope))
+    asked: list[str] = []
+    sent: tuple[DnsAnswer, ...] | None = None
+    while True:
+        try:
+            questions = next(dialogue) if sent is None else dialogue.send(sent)
+        except StopIteration as stop:
+            findings = stop.value
+            break
+        assert all(isinstance(question, DnsQuestion) and question.rdtype == "A" for question in questions)
+        asked += [question.name for question in questions]
+        sent = tuple(answers.get(question.name, DnsAnswer(DnsState.NOT_FOUND)) for question in questions)
+    symbols = {symbol.name: symbol for symbol in findings}
+    assert len(symbols) == len(findings)
+    return symbols, asked
+
+
+# ------------------------------------------------------------------------------------------------ one answer
+@pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
+@pytest.mark.parametrize("third", [0, 1, 10, 255])
+def test_every_last_octet_of_every_list(definition: DnsList, third: int) -> None:
+    """All 256: listed exactly where a code or bit is declared, with exactly its symbols; refusals win."""
+    for octet in range(256):
+        text = f"127.0.{third}.{octet}"
+        answer = read_list_answer(definition, found(text))
+        address = (127, 0, third, octet)
+        wanted = {meaning.symbol for pattern, meaning in definition.codes if pattern.matches(address)}
+        if third == 0:
+            wanted |= {meaning.symbol for bit, meaning in definition.bits if octet & bit == bit}
+        refused = any(pattern.matches(address) for pattern in definition.refused)
+        refused |= third == 0 and bool(octet & definition.refused_bits)
+        if refused:
+            assert answer.state is ListState.REFUSED
+        else:
+            assert answer.state is (ListState.LISTED if wanted else ListState.MALFORMED)
+        assert {meaning.symbol for _, meaning in answer.listings} == (set() if refused else wanted)
+        assert set(answer.codes) == ({text} if answer.state is ListState.LISTED else set())
+
+
+@pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
+def test_127_255_255_is_always_a_refusal(definition: DnsList) -> None:
+    for octet in range(256):
+        refusal = f"127.255.255.{octet}"
+        for records in ((refusal,), ("127.0.0.2", refusal), (refusal, "127.0.0.2"), ("10.1.2.3", refusal)):
+            answer = read_list_answer(definition, found(*records))
+            assert (answer.state, answer.listings) == (ListState.REFUSED, ())
+
+
+@given(st.sampled_from(EVERY), st.lists(st.ip_addresses(v=4).map(str), min_size=1, max_size=4))
+def test_an_answer_from_outside_127_spoils_all(definition: DnsList, records: list[str]) -> None:
+    answer = read_list_answer(definition, found(*records, "127.0.0.2"))
+    if any(not record.startswith("127.") for record in records):
+        assert answer.state in (ListState.MALFORMED, ListState.REFUSED)
+        assert answer.listings == ()
+
+
+@given(st.sampled_from(EVERY), st.lists(st.integers(0, 255), min_size=1, max_size=6))
+def test_the_order_of_records_does_not_matter(definition: DnsList, octets: list[int]) -> None:
+    records = [f"127.0.0.{octet}" for octet in octets]
+    one, other = (read_list_answer(definition, found(*order)) for order in (records, records[::-1]))
+    assert one.state is other.state
+    assert set(one.listings) == set(other.listings)
+
+
+@pytest.mark.parametrize("records", [(), ("",), ("a",), ("127.0.0.2", "a"), ("::1",), ("127.0.0.2 ",), ("127.0.2",)])
+def test_what_is_no_address_is_malformed(records: tuple[str, ...]) -> None:
+    assert read_list_answer(FIRST, found(*records)).state is ListState.MALFORMED
+
+
+def test_all_records_are_looked_at_and_only_declared_ones_count() -> None:
+    answer = read_list_answer(FIRST, found("127.0.0.77", "127.0.0.5", "127.0.0.2"))
+    assert answer.state is ListState.LISTED
+    assert set(answer.codes) == {"127.0.0.5", "127.0.0.2"}
+    assert {meaning.symbol for _, meaning in answer.listings} == {"DNSBL_FIRST", "DNSBL_FIRST_BOT"}
+
+
+def test_bits_are_a_mask_and_no_number() -> None:
+    answer = read_list_answer(MASKED, found("127.0.0.138"))
+    assert {meaning.symbol for _, meaning in answer.listings} == {"DNSBL_MASKED_A", "DNSBL_MASKED_B", "DNSBL_MASKED_C"}
+    assert read_list_answer(MASKED, found("127.0.0.139")).state is ListState.REFUSED
+    assert read_list_answer(MASKED, found("127.1.0.2")).state is ListState.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [
+        (DnsState.NOT_FOUND, ListState.NOT_LISTED),
+        (DnsState.REFUSED, ListState.REFUSED),
+        (DnsState.SERVFAIL, ListState.FAILED),
+        (DnsState.TIMEOUT, ListState.TIMEOUT),
+        (DnsState.MALFORMED, ListState.MALFORMED),
+        (DnsState.DISABLED, ListState.DISABLED),
+    ],
+)
+def test_no_answer_is_no_listing(state: DnsState, wanted: ListState) -> None:
+    answer = read_list_answer(FIRST, DnsAnswer(state, ("127.0.0.2",)))
+    assert (answer.state, answer.listings) == (wanted, ())
+
+
+# ------------------------------------------------------------------------------------------------ questions
+@given(st.ip_addresses())
+def test_questions_are_reversed_addresses(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    name = list_query(FIRST, str(address)).name
+    prefix = name.removesuffix(".bl.test")
+    labels = prefix.split(".")[::-1]
+    if address.version == 4:
+        assert labels == str(address).split(".")
+    else:
+        assert "".join(labels) == address.exploded.replace(":", "")
+        assert len(labels) == 32
+
+
+def test_a_list_with_a_key_is_asked_with_it_and_shown_without() -> None:
+    lists = chosen_lists(["spamhaus-zen-dqs"], environment={"SPAMHAUS_DQS_KEY": "K3y"})
+    name = "9.113.0.203.k3y.zen.dq.spamhaus.net"
+    symbols, asked = ask(Envelope(client_ip=ADDRESS), {name: found("127.0.0.4")}, lists)
+    assert asked == [name]
+    assert symbols["DNSBL_SPAMHAUS_XBL"].evidence == "203.0.113.9 is 127.0.0.4 in {key}.zen.dq.spamhaus.net"
+
+
+# ------------------------------------------------------------------------------------------------ the check
+def test_it_is_a_check_and_declares_what_it_finds() -> None:
+    check = DnsblCheck((FIRST, MASKED))
+    assert isinstance(check, LookupCheck)
+    infos = {info.name: info for info in check.symbols}
+    assert infos["DNSBL_FIRST"].group == "lists"
+    assert infos["DNSBL_FIRST_BOT"].points == 3.0
+    assert {infos[name].group for name in ("DNSBL_NOT_ASKED", "DNSBL_UNKNOWN")} == {"unknown"}
+    assert {info.check for info in infos.values()} == {"dnsbl"}
+
+
+def test_listed() -> None:
+    answers = {"9.113.0.203.bl.test": found("127.0.0.2", "127.0.0.6"), "9.113.0.203.multi.test": found("127.0.0.2")}
+    symbols, asked = ask(Envelope(client_ip=ADDRESS), answers)
+    assert asked == ["9.113.0.203.bl.test", "9.113.0.203.multi.test"]
+    assert symbols.keys() == {"DNSBL_FIRST", "DNSBL_FIRST_BOT", "DNSBL_MASKED_A"}
+    assert symbols["DNSBL_FIRST_BOT"].evidence == "203.0.113.9 is 127.0.0.6 in bl.test"
+    assert {symbol.value for symbol in symbols.values()} == {1.0}
+
+
+def test_not_listed_is_no_finding() -> None:
+    assert ask(Envelope(client_ip=ADDRESS), {})[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (found("127.255.255.254"), "bl.test: refused"),
+        (found("192.0.2.1"), "bl.test: malformed"),
+        (found("127.0.0.99"), "bl.test: malformed"),
+        (DnsAnswer(DnsState.TIMEOUT), "bl.test: timeout"),
+        (DnsAnswer(DnsState.SERVFAIL), "bl.test: server failure"),
+    ],
+)
+def test_no_usable_answer_is_unknown_and_the_other_list_still_counts(answer: DnsAnswer, said: str) -> None:
+    answers = {"9.113.0.203.bl.test": answer, "9.113.0.203.multi.test": found("127.0.0.8")}
+    symbols, _ = ask(Envelope(client_ip=ADDRESS), answers)
+    assert symbols.keys() == {"DNSBL_UNKNOWN", "DNSBL_MASKED_B"}
+    assert symbols["DNSBL_UNKNOWN"].evidence == said
+
+
+def test_an_answer_of_another_kind_is_unknown() -> None:
+    wrong = {"9.113.0.203.bl.test": ScanAnswer(ScanState.CLEAN)}
+    assert ask(Envelope(client_ip=ADDRESS), wrong, (FIRST,))[0].keys() == {"DNSBL_UNKNOWN"}  # type: ignore[arg-type]
+
+
+def test_ipv6_is_asked_of_lists_that_know_it() -> None:
+    reverse = ipaddress.ip_address("2001:db8::1").reverse_pointer.removesuffix(".ip6.arpa")
+    symbols, asked = ask(Envelope(client_ip="2001:db8::1"), {f"{reverse}.bl.test": found("127.0.0.2")})
+    assert asked == [f"{reverse}.bl.test"]
+    assert symbols.keys() == {"DNSBL_FIRST"}
+    symbols, asked = ask(Envelope(client_ip="2001:db8::1"), {}, (MASKED,))
+    assert asked == []
+    assert symbols["DNSBL_NOT_ASKED"].evidence == "no list that is configured knows ipv6 addresses"
+
+
+def test_an_address_mapped_into_ipv6_is_asked_for_as_ipv4() -> None:
+    assert ask(Envelope(client_ip=f"::ffff:{ADDRESS}"), {})[1][0] == "9.113.0.203.bl.test"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.1.2.3", "127.0.0.1", "192.168.0.9", "172.31.0.1", "169.254.1.1", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+     "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"],
+)  # fmt: skip
+def test_private_and_reserved_addresses_are_not_asked_about(address: str) -> None:
+    assert ask(Envelope(client_ip=address), {}) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("envelope", "lists", "said"),
+    [
+        (Envelope(), (FIRST,), "the address of the connecting host is not known"),
+        (Envelope(client_ip=ADDRESS), (), "no list is configured"),
+        (Envelope(client_ip=ADDRESS, auth_user="bob"), (FIRST,), "the mail does not come from outside"),
+        (Envelope(client_ip=ADDRESS, direction="outbound"), (FIRST,), "the mail does not come from outside"),
+    ],
+)
+def test_not_asked_is_said(envelope: Envelope, lists: tuple[DnsList, ...], said: str) -> None:
+    symbols, asked = ask(envelope, {}, lists)
+    assert asked == []
+    assert symbols == {"DNSBL_NOT_ASKED": Symbol("DNSBL_NOT_ASKED", 1.0, said)}
+
+
+def test_without_a_resolver_nothing_was_asked() -> None:
+    off = DnsAnswer(DnsState.DISABLED)
+    symbols, _ = ask(Envelope(client_ip=ADDRESS), {"9.113.0.203.bl.test": off, "9.113.0.203.multi.test": off})
+    assert symbols == {"DNSBL_NOT_ASKED": Symbol("DNSBL_NOT_ASKED", 1.0, "nobody answers DNS questions")}
+
+
+def test_two_meanings_of_one_symbol_are_refused() -> None:
+    text = TEXT.partition("[masked]")[0].replace("[first", "[other").replace("2.0", "1.0")
+    (other,) = read_lists(text, "test")
+    with pytest.raises(SettingError, match="symbol DNSBL_FIRST has another meaning already"):
+        DnsblCheck((FIRST, other))
