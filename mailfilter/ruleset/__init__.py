@@ -1,0 +1,1 @@
+"""Rules in SpamAssassin's language: read, compiled, run."""

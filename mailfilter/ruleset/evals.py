@@ -1,0 +1,2 @@
+"""placeholder"""
+FUNCTIONS: dict = {}

@@ -1,0 +1,330 @@
+"""What rules look at in one mail, computed when a rule first asks for it.
+
+All text is octets (UTF-8), each one character of a `str` in latin-1 until it goes to the matcher as `bytes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cached_property
+
+from ..envelope import Envelope
+from ..message import Message
+from ..mime.charsets import decode_text
+from ..mime.part import Part
+from .headertext import MAX_ALL, decoded, mailboxes, octets, shown_name
+from .htmltext import HtmlText
+from .relays import Relays, relays
+from .uris import UriFinder
+
+MAX_LINE = 2048
+"""Octets of one line of a body; longer ones are cut at a blank."""
+MAX_TEXT = 50_000
+"""Characters of one rendered part that body rules see."""
+MAX_RAW = 500_000
+"""Octets of one decoded part that rawbody rules see."""
+
+_PARAGRAPH = re.compile(r"\n\s*\n")
+_HTML_NAME = re.compile(r"\.s?html?\Z", re.I)
+_ODD_TEXTS = frozenset(("text/x-vcard", "text/calendar"))
+_IP = re.compile(r"(?<![.\d])(?:\d{1,3}\.){3}\d{1,3}(?![.\d])|(?<![\w:])[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]{2,38}")
+_HOST = re.compile(r"[a-z0-9][a-z0-9._-]{0,250}\.[a-z][a-z0-9-]+", re.I)
+
+
+class Facts:
+    """The texts of one mail."""
+
+    def __init__(self, message: Message, finder: UriFinder, envelope: Envelope | None = None) -> None:
+        self.message = message
+        self.envelope = envelope
+        self.finder = finder
+        self._html_uris: list[str] = []
+        self._fields: dict[str, str | None] = {}
+
+    @property
+    def full(self) -> bytes:
+        """The mail as it came."""
+        return self.message.raw
+
+    @cached_property
+    def leaves(self) -> tuple[Part, ...]:
+        """Parts without parts, of every reading of the mail."""
+        return tuple([part for part in self.message.parts if part.is_text or not part.is_container])
+
+    @cached_property
+    def paragraphs(self) -> list[bytes]:
+        """The rendered text: the subject, then paragraphs with single blanks, each line with its line end."""
+        pieces = []
+        for part in self.leaves:
+            kind = _effective_type(part)
+            text = self._rendered(part, kind) if kind in ("text/plain", "text/html") else None
+            pieces.append("" if text is None else text[:MAX_TEXT])
+        text = _normalised("\n".join(pieces)) if len(pieces) > 1 else _normalised(pieces[0]) if pieces else ""
+        subject = self.field("subject:last") or ""
+        return _lines((subject.encode("latin-1") or b"\n") + text.encode("utf-8", "replace"))
+
+    def _rendered(self, part: Part, kind: str) -> str:
+        data = part.data
+        if part.depth and len(data) > MAX_LINE and part.encoding in ("", "7bit", "8bit", "binary"):
+            data = _cut_lines(data)
+        text = _characters(data, part.charset)
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+        if kind == "text/plain":
+            return text
+        html = HtmlText(text)
+        self._html_uris += html.uris
+        return html.text
+
+    @cached_property
+    def chunks(self) -> list[bytes]:
+        """The decoded text parts, HTML as it stands, in pieces of at most 4096 octets."""
+        found: list[bytes] = []
+        for part in self.leaves:
+            kind = _effective_type(part)
+            if kind in ("text/plain", "text/html") or (kind.startswith("message/") and not part.children):
+                data = part.data[:MAX_RAW]
+                found += _chunks(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
+        return found
+
+    @cached_property
+    def uris(self) -> list[bytes]:
+        """Every form of every URI, those of HTML and those that mail programs make of plain text."""
+        text = b"".join(self.paragraphs).decode("latin-1")
+        html = [octets(uri) for uri in self._html_uris]
+        return [uri.encode("latin-1", "replace") for uri in self.finder.of(html, text)]
+
+    @cached_property
+    def index(self) -> dict[str, list[str]]:
+        """Raw values of header fields (octets, folds kept) by name in lower case."""
+        index: dict[str, list[str]] = {}
+        for header in self.message.headers:
+            index.setdefault(header[0].lower(), []).append(header[1])
+        return index
+
+    @cached_property
+    def relays(self) -> Relays:
+        """The hops of the mail."""
+        originating = ""
+        for name in ORIGINATING:
+            for latin1 in self.index.get(name, ())[-1:]:
+                found = _IP.search(latin1)
+                originating = found[0] if found else originating
+        lines = [decoded("received", latin1) for latin1 in self.index.get("received", ())]
+        return relays(lines, originating, self.envelope)
+
+    def field(self, target: str) -> str | None:
+        """What a header rule sees of ``target`` (a name with modifiers, ``"From:addr"``), `None` if there is none.
+
+        Several values stand one a line.
+        """
+        if target in self._fields:
+            return self._fields[target]
+        values = self._values(target)
+        found = None
+        if values:
+            found = ("" if values[0].endswith("\n") else "\n").join(values)
+        self._fields[target] = found
+        return found
+
+    def _values(self, target: str) -> list[str]:
+        name, *modifiers = target.split(":")
+        low = name.lower()
+        special = SPECIAL.get(name) or SPECIAL.get(low)
+        parsed = "addr" in modifiers or "name" in modifiers
+        if special is not None:
+            values = special(self, "raw" in modifiers)
+        elif "raw" in modifiers or parsed:
+            values = [latin1[:8192] + "\n" for latin1 in self.index.get(low, ())]
+        else:
+            values = [decoded(low, latin1) + "\n" for latin1 in self.index.get(low, ())]
+        if "first" in modifiers:
+            values = values[:1]
+        elif "last" in modifiers:
+            values = values[-1:]
+        if parsed and values:
+            values = _parsed(values, "addr" in modifiers, "raw" in modifiers)
+        for modifier in modifiers:
+            if modifier in ("host", "domain", "ip", "revip"):
+                values = [found for value in values if (found := self._reduced(value, modifier, parsed))]
+        return values
+
+    def _reduced(self, value: str, modifier: str, parsed: bool) -> str:
+        """The first host, its domain, or the first address within a value."""
+        if modifier in ("ip", "revip"):
+            found = _IP.search(value)
+            address = found[0] if found else ""
+            return ".".join(reversed(address.split("."))) if modifier == "revip" and ":" not in address else address
+        if parsed:
+            host = value.rpartition("@")[2].strip() if "@" in value else ""
+        else:
+            after = value.rpartition("@")[2] if "@" in value else value
+            hosts = [match[0] for match in _HOST.finditer(after) if self.finder.is_domain(match[0])]
+            host = hosts[0] if hosts else ""
+        return self.finder.registered(host) if modifier == "domain" else host
+
+    def part_fields(self, target: str) -> list[str | None]:
+        """What a mimeheader rule sees of ``target`` in each part, the mail itself first."""
+        name, raw = (target[:-4], True) if target.endswith(":raw") else (target, False)
+        low = name.lower()
+        found: list[str | None] = []
+        for part in self.message.parts:
+            value: str | None = None
+            if name == "ALL":
+                value = "".join([f"{field[0]}: {decoded(field[0].lower(), field[1])}\n" for field in part.headers])
+            else:
+                for field in part.headers:
+                    if field[0].lower() == low:
+                        value = field[1].lstrip(" \t") + "\n" if raw else decoded(low, field[1]) + "\n"
+            found.append(value)
+        return found
+
+
+ORIGINATING = ("x-yahoo-post-ip", "x-originating-ip", "x-apparently-from", "x-senderip", "x-aol-ip")
+"""Fields in which web mailers note where a mail was written."""
+
+
+def _all(facts: Facts, raw: bool) -> list[str]:
+    if raw:
+        values = [f"{header[0]}:{header[1]}\n" for header in facts.message.headers]
+    else:
+        values = [f"{header[0]}: {decoded(header[0].lower(), header[1])}\n" for header in facts.message.headers]
+    size = 0
+    for number, value in enumerate(values):
+        size += len(value)
+        if size > MAX_ALL:
+            return values[:number]
+    return values
+
+
+def _several(*names: str) -> Callable[[Facts, bool], list[str]]:
+    def values(facts: Facts, raw: bool) -> list[str]:
+        found = []
+        for name in names:
+            for latin1 in facts.index.get(name, ()):
+                found.append((re.sub(r"\r?\n\s+", " ", latin1) if raw else decoded(name, latin1)) + "\n")
+        return [value for value in found if value != "\n" or not raw]
+
+    return values
+
+
+def _envelope_from(facts: Facts, raw: bool) -> list[str]:
+    """The envelope's sender; without an envelope what the mail says of it, if it can be believed."""
+    envelope = facts.envelope
+    if envelope is not None and envelope.mail_from is not None:
+        return [envelope.mail_from]
+    hops = facts.relays
+    hop = hops.untrusted[0] if hops.untrusted else hops.trusted[-1] if hops.trusted else None
+    if hop is not None and hop.envfrom is not None and (hop.envfrom == "" or hop.envfrom.find("@") > 0):
+        return [hop.envfrom]
+    if "@" in (facts.field("X-Sender:first:addr") or "") and "(fetchmail" in (facts.field("Received") or ""):
+        return []
+    order = [header[0].lower() for header in facts.message.headers]
+    for name in ("x-envelope-from", "envelope-sender", "return-path"):
+        values = facts._values(f"{name}:first:addr")
+        if values:
+            if "received" not in order[: order.index(name)]:
+                return values[:1]
+            if name == "x-envelope-from":
+                return []
+    return []
+
+
+def _parsed(values: list[str], address: bool, raw: bool) -> list[str]:
+    boxes = [box for value in values for box in mailboxes(value)]
+    if address:
+        return [box.address for box in boxes if box.address is not None]
+    return [box.name if raw else shown_name(box.name) for box in boxes if box.name is not None]
+
+
+SPECIAL: dict[str, Callable[[Facts, bool], list[str]]] = {
+    "ALL": _all,
+    "tocc": _several("to", "cc"),
+    "MESSAGEID": _several("x-message-id", "resent-message-id", "x-original-message-id", "message-id"),
+    "envelopefrom": _envelope_from,
+    "x-spam-relays-untrusted": lambda facts, raw: [facts.relays.untrusted_text()],
+    "x-spam-relays-external": lambda facts, raw: [facts.relays.untrusted_text()],
+    "x-spam-relays-trusted": lambda facts, raw: [facts.relays.trusted_text()],
+    "x-spam-relays-internal": lambda facts, raw: [facts.relays.trusted_text()],
+}
+"""Names that are no field: how their values are made."""
+
+
+def _effective_type(part: Part) -> str:
+    """``text/plain`` for every text that is not HTML; what is called .html is HTML whatever its label."""
+    kind = part.content_type
+    if (part.params or part.disposition) and any([_HTML_NAME.search(name) for name in part.names[:4]]):
+        return "text/html"
+    if kind.startswith("text/"):
+        return kind if kind == "text/html" or kind in _ODD_TEXTS else "text/plain"
+    return "text/plain" if kind.startswith("multipart/") else kind
+
+
+def _characters(data: bytes, charset: str) -> str:
+    """A part's text: UTF-8 if it is that, else as it is labelled."""
+    if data.isascii() and not charset.startswith(("iso-2022", "utf-7", "utf-16", "hz")):
+        return data.decode("ascii")
+    try:
+        if not data.isascii():
+            return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    text, known, good = decode_text(data, charset)
+    return text if known and good else decode_text(data, "windows-1252")[0]
+
+
+def _normalised(text: str) -> str:
+    """Blank lines end a paragraph; within one every run of white space is one blank."""
+    out = []
+    for paragraph in _PARAGRAPH.split(text):
+        words = " ".join(paragraph.split())
+        if not words:
+            out.append(" " if paragraph else "")
+            continue
+        before = " " if paragraph[0].isspace() else ""
+        out.append(before + words + " " if paragraph[-1].isspace() else before + words)
+    return "\n".join(out)
+
+
+def _lines(text: bytes) -> list[bytes]:
+    lines = text.splitlines(keepends=True) if b"\r" not in text else text.replace(b"\r", b" ").splitlines(True)
+    if len(text) <= MAX_LINE or max(map(len, lines), default=0) <= MAX_LINE:
+        return lines
+    out = []
+    for line in lines:
+        while len(line) > MAX_LINE:
+            cut = line.rfind(b" ", 0, MAX_LINE + 1) + 1 or MAX_LINE
+            out.append(line[:cut])
+            line = line[cut:]
+        out.append(line)
+    return out
+
+
+def _cut_lines(data: bytes) -> bytes:
+    """Lines beyond all measure cut, as SpamAssassin cuts those of a part."""
+    lines = data.split(b"\n")
+    if max(map(len, lines)) <= MAX_LINE - 1:
+        return data
+    out = []
+    for line in lines:
+        out += [line[at : at + MAX_LINE] for at in range(0, len(line), MAX_LINE)] or [b""]
+    return b"\n".join(out)
+
+
+def _chunks(data: bytes) -> list[bytes]:
+    """Pieces of 2048 to 4096 octets, cut after a line end, else after ``>``, else after a blank."""
+    found = []
+    start = 0
+    while len(data) - start > 2 * MAX_LINE:
+        for mark in (b"\n", b">", b" "):
+            end = data.find(mark, start + MAX_LINE, start + 2 * MAX_LINE)
+            if end >= 0:
+                break
+        else:
+            end = start + MAX_LINE
+        found.append(data[start : end + 1])
+        start = end + 1
+    if start < len(data):
+        found.append(data[start:])
+    return found

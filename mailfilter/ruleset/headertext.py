@@ -1,0 +1,169 @@
+"""Header fields as rules see them: octets, unfolded, encoded words as UTF-8; addresses and names out of them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..mime.charsets import decode_text
+from ..mime.words import word_bytes
+
+MAX_VALUE = 8192
+"""Characters of one field that rules see."""
+MAX_ALL = 65_536
+"""Characters of all fields together."""
+
+_FOLD = re.compile(r"\n[ \t]+")
+_WORD = re.compile(r"=\?([A-Za-z0-9*_-]{1,80})\?([bqBQ])\?([^?]*)\?=")
+_BETWEEN = re.compile(r"(\?=)\s+(?==\?[A-Za-z0-9*_-]{1,80}\?[bqBQ]\?[^?]*\?=)")
+_NOT_DECODED = re.compile(
+    r"(?:received|(?:resent-)?(?:message-id|date)|mime-version|references|in-reply-to|list-.*)\Z", re.S
+)
+_BLANKS = " \t\n\r\f\v"
+
+
+def octets(text: str) -> str:
+    """Text as UTF-8, each octet one character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
+
+
+def decoded(name: str, latin1: str) -> str:
+    """A field's value as rules see it, without the line end; ``name`` in lower case."""
+    text = latin1[:MAX_VALUE]
+    if "\n" in text:
+        text = _FOLD.sub(" ", text.replace("\r\n", "\n"))
+        text = text.replace("\n", "")
+    text = text.strip(_BLANKS)
+    if not text.isascii():
+        text = _as_utf8(text)
+    if "=?" in text and not _NOT_DECODED.match(name):
+        text = decode_words(text)
+    return text
+
+
+def _as_utf8(text: str) -> str:
+    """Octets that are UTF-8 stay; others are taken for windows-1252."""
+    raw = text.encode("latin-1", "replace")
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return octets(decode_text(raw, "windows-1252")[0])
+    return text
+
+
+def decode_words(text: str) -> str:
+    """RFC 2047 words decoded; neighbours of one charset are joined before they are."""
+    if "?=" in text:
+        text = _BETWEEN.sub(r"\1", text)
+    pieces = _WORD.split(text, 2000)
+    out = [pieces[0]]
+    pending: list[bytes] = []
+    label = ""
+    for at in range(1, len(pieces), 4):
+        charset, after = pieces[at].partition("*")[0].lower(), pieces[at + 3]
+        if pending and charset != label:
+            out.append(octets(decode_text(b"".join(pending), label)[0]))
+            pending = []
+        label = charset
+        pending.append(word_bytes(pieces[at + 1], pieces[at + 2]))
+        if after:
+            out += (octets(decode_text(b"".join(pending), label)[0]), after)
+            pending = []
+    if pending:
+        out.append(octets(decode_text(b"".join(pending), label)[0]))
+    return "".join(out)
+
+
+class Mailbox(NamedTuple):
+    """A display name (raw) and an address; either may be missing."""
+
+    name: str | None
+    address: str | None
+
+
+_MAILBOX = r'(?:"(?:[^"\\]++|\\.)*+"|[^@\s<>()\[\],:;]+)@(?:[^"\s<>()\[\],:;]+|\[[\d:.]+\])'
+_QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+_ONE = re.compile(
+    rf'\s*(?:(?:((?:{_QUOTED}|[^",;<]++)+)\s*)?<\s*([^>@]*\S+?|\s*)\s*>(?:\s*<[^>]*>)*'
+    rf'|(?:({_MAILBOX})|((?:{_QUOTED}|[^",;<]++)+)))'
+    r"(?:\s*\(((?:[^()\\]++|\\.)*+)\))?\s*(?:[,;]|\Z)",
+    re.S,
+)
+_ADDRESS = re.compile(rf"{_MAILBOX}\Z", re.S)
+_ANGLE = re.compile(rf"<({_MAILBOX})>", re.S)
+_COMMENT = re.compile(r"\((?:[^()\\]++|\\.)*+\)", re.S)
+_GROUP = re.compile(r'[^"()<>:]+:\s*([^;]*?)\s*(?:;.*)?\Z', re.S)
+_PIECE = re.compile(r'"((?:[^"\\]++|\\.)*+)"|([^"]++)', re.S)
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")
+
+
+def mailboxes(latin1: str) -> list[Mailbox]:
+    """The mailboxes of a raw field, tolerant of what is between them."""
+    text = latin1[:MAX_VALUE].replace("\\\\", "").rstrip(_BLANKS)
+    group = _GROUP.match(text)
+    if group:
+        text = group[1]
+    found: list[Mailbox] = []
+    position = 0
+    while position < len(text) and len(found) < 1000:
+        match = _ONE.match(text, position)
+        if not match or match.end() == position:
+            break
+        position = match.end()
+        found.append(_mailbox(match))
+    if "@" in text[position:]:
+        found += [Mailbox(None, match[1]) for match in _ANGLE.finditer(text, position) if _sound(match[1])]
+    return found
+
+
+def _mailbox(match: re.Match[str]) -> Mailbox:
+    phrase = match[1] if match[1] is not None else match[4]
+    address = match[2] if match[2] is not None else match[3]
+    if match[2] is not None:
+        address = _COMMENT.sub("", address or "")
+        if not _ADDRESS.match(address):
+            address = None
+    if not _sound(address):
+        address = None
+    if phrase is not None:
+        phrase = "".join(_unquoted(piece) for piece in _PIECE.finditer(phrase))
+        if address is None and _ADDRESS.match(phrase.strip()) and _sound(phrase) and _is_host(phrase.rpartition("@")[2]):
+            phrase, address = None, phrase.strip()
+        elif phrase in (address, ""):
+            phrase = None
+    if phrase is None and match[5] is not None:
+        phrase = match[5]
+    if address is not None:
+        local, _, rest = address.partition("@")
+        address = f"{local}@{rest.partition('@')[0]}"
+    return Mailbox(phrase, address)
+
+
+def _unquoted(piece: re.Match[str]) -> str:
+    if piece[1] is not None:
+        return re.sub(r"\\(.)", r"\1", piece[1], flags=re.S)
+    return _COMMENT.sub("", piece[2])
+
+
+def _sound(address: str | None) -> bool:
+    return address is not None and not address.startswith('""@') and address.count('"') != 1
+
+
+def _is_host(host: str) -> bool:
+    labels = host.strip(". \t\n").lower().split(".")
+    return len(labels) > 1 and all(len(label) < 64 and _HOST.match(label) for label in labels)
+
+
+def is_host(host: str) -> bool:
+    """Whether a name has the form of a host of two labels or more (RFC 1123, with underscores from the third on)."""
+    return len(host) <= 253 and _is_host(host) and "_" not in ".".join(host.rstrip(".").split(".")[-2:])
+
+
+def shown_name(name: str) -> str:
+    """A display name, encoded words decoded, blanks made one, a pair of single quotes dropped."""
+    text = decoded("", name)
+    if text.strip(_BLANKS):
+        text = " ".join(text.split())
+        if len(text) > 1 and text[0] == text[-1] == "'":
+            text = text[1:-1]
+    return text
