@@ -17,7 +17,7 @@ from .mime.headers import Header
 from .mime.html import render
 from .mime.links import Link, text_links
 from .mime.part import Part
-from .mime.readings import Reading, explore
+from .mime.readings import Reading, other_readings
 from .mime.tree import Reader
 from .mime.words import unfold
 
@@ -47,7 +47,7 @@ class Message:
     """
 
     __slots__ = (
-        "_attachments", "_by_name", "_defects", "_digest", "_links", "_mbox_from", "_parts", "_raw", "_reader",
+        "_attachments", "_by_name", "_defects", "_digest", "_links", "_mbox_from", "_others", "_parts", "_raw", "_reader",
         "_readings", "_root", "_texts",
     )  # fmt: skip
 
@@ -58,8 +58,9 @@ class Message:
             end = raw.find(b"\n") + 1 or len(raw)
             self._mbox_from, raw = raw[:end].rstrip(b"\r\n"), raw[end:]
         self._raw = raw
-        self._reader: Reader | None = None
+        self._reader = Reader(raw, {})
         self._root: Part | None = None
+        self._others: list[Reading] | None = None
         self._readings: tuple[Reading, ...] | None = None
         self._parts: tuple[Part, ...] | None = None
         self._texts: tuple[Text, ...] | None = None
@@ -96,7 +97,6 @@ class Message:
     def root(self) -> Part:
         """The MIME tree of the primary reading: what most mail programs show."""
         if self._root is None:
-            self._reader = Reader(self._raw, {})
             self._root = self._reader.read()
         return self._root
 
@@ -108,18 +108,27 @@ class Message:
     def readings(self) -> tuple[Reading, ...]:
         """Every reading of the mail, the primary one first; usually there is only that."""
         if self._readings is None:
-            root = self.root
-            assert self._reader is not None
-            self._readings = explore(self._reader, root)
+            root, reader = self.root, self._reader
+            readings = (Reading(None, root), *self._other_readings())
+            self._readings = (*readings, Reading(reader.outside, root.with_outside())) if reader.outside else readings
         return self._readings
+
+    def _other_readings(self) -> list[Reading]:
+        if self._others is None:
+            self._others = other_readings(self._reader, self.root)
+        return self._others
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """All parts of the primary reading, parents before children, then those that only other readings show."""
         if self._parts is None:
-            readings = self.readings()
-            parts = tuple(readings[0].root.walk())
-            self._parts = parts if len(readings) == 1 else parts + tuple(_only_in_others(parts, readings[1:]))
+            root = self.root
+            parts = list(root.walk()) if root.children else [root]
+            if self._reader.outside:
+                parts += [leaf for part in parts for leaf in part.outside]
+            if others := self._other_readings():
+                parts += _only_in_others(parts, others)
+            self._parts = tuple(parts)
         return self._parts
 
     @property
@@ -145,7 +154,7 @@ class Message:
                 text, found, capped = _render(part, source)
                 texts.append(text)
                 links.update(dict.fromkeys(found))
-                if capped and self._reader is not None:
+                if capped:
                     self._reader.choose(DefectKind.LINK_LIMIT, part.path, 0)
         self._links = tuple(links)
         self._texts = tuple(texts)
@@ -161,17 +170,17 @@ class Message:
     def defects(self) -> tuple[Defect, ...]:
         """What is wrong with the mail in its primary reading, and which caps were hit."""
         if self._defects is None:
-            if any([len(part.text) > MANY_LINKS for part in self.parts]):
-                _ = self.links
-            assert self._reader is not None
+            for part in self.parts:
+                if len(part.text) > MANY_LINKS:
+                    _ = self.links
             self._defects = tuple(self._reader.defects)
         return self._defects
 
     def _index(self) -> dict[str, list[Header]]:
         if self._by_name is None:
             index: dict[str, list[Header]] = {}
-            for header in self.headers:
-                index.setdefault(header.name.lower(), []).append(header)
+            for low, header in zip(self.root.block.names, self.root.headers, strict=True):
+                index.setdefault(low, []).append(header)
             self._by_name = index
         return self._by_name
 
@@ -188,10 +197,10 @@ class Message:
         """The mailboxes in all headers of this name, in order."""
         found: tuple[Address, ...] = ()
         for header in self._index().get(name.lower(), ()):
-            text = unfold(header.latin1)
+            text = header.latin1
             if not text.isascii():
-                text = unfold(decode_header_bytes(header.raw, header.charset))
-            found += parse_addresses(text)
+                text = decode_header_bytes(header.raw, self.root.charset)
+            found += parse_addresses(unfold(text))
         return found
 
     @property

@@ -17,35 +17,27 @@ MAX_HEADERS = 5000
 MAX_JUNK = 500
 """Interruptions of a header block after which the body is taken to start."""
 
-_LF_SPLIT = re.compile(r"\n(?![ \t])")
-_CRLF_SPLIT = re.compile(r"\r\n(?![ \t])")
-_NAMES = re.compile(r"[!-9;-~\n]*\Z")
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
+_LF_HEADER = re.compile(r"([!-9;-~]++):([^\n]*+(?:\n[ \t][^\n]*+)*+)")
+_CRLF_HEADER = re.compile(r"([!-9;-~]++):([^\r]*+(?:\r\n[ \t][^\r]*+)*+)")
 
 
 class Header(NamedTuple):
-    """One header as written.
+    """One header.
 
     ``name``  as written.
-    ``latin1``  what follows the colon, without the last line end, each byte one character.
-    ``charset``  what bytes above 127 mean if they are not UTF-8.
+    ``value``  as a reader sees it: one line, trimmed, encoded words and 8-bit bytes decoded.
+    ``latin1``  what follows the colon as written, each byte one character.
     """
 
     name: str
+    value: str
     latin1: str
-    charset: str = ""
 
     @property
     def raw(self) -> bytes:
-        """What follows the colon, folds kept, without the last line end."""
-        return self[1].encode("latin-1")
-
-    @property
-    def value(self) -> str:
-        """Decoded and unfolded, trimmed."""
-        text = self[1]
-        if "?" in text or not text.isascii():
-            return header_text(unfold(text), self[2])
-        return unfold(text).strip() if "\n" in text else text.strip()
+        """What follows the colon as written, folds kept, without the last line end."""
+        return self[2].encode("latin-1")
 
 
 class Chooser(Protocol):
@@ -56,10 +48,42 @@ class Chooser(Protocol):
         ...
 
 
-Pairs = list[list[str]]
-"""[name, value] as byte strings (latin-1)."""
-Block = tuple[Pairs, list[str], int]
-"""The headers, their names in lower case, and where the body starts."""
+class Block(NamedTuple):
+    """A header block taken apart but not decoded."""
+
+    pairs: list[tuple[str, str]]
+    """Name and raw value of each header, each byte one character."""
+    names: list[str]
+    """The names in lower case."""
+    body: int
+    """Where the body starts."""
+    plain: bool
+    """Whether there is nothing to decode: ASCII, no encoded words, and LF line ends only."""
+
+    def values(self, name: str) -> list[str]:
+        """Raw values of all headers of a name (lower case) that occurs."""
+        names, pairs = self[1], self[0]
+        first = names.index(name)
+        values = [pairs[first][1]]
+        if name in names[first + 1 :]:
+            values += [pair[1] for pair, low in zip(pairs[first + 1 :], names[first + 1 :], strict=True) if low == name]
+        return values
+
+    def headers(self, charset: str) -> tuple[Header, ...]:
+        """The headers decoded; ``charset`` is what bytes above 127 mean that are not UTF-8."""
+        if not self[3]:
+            return tuple([Header(name, header_text(unfold(raw), charset), raw) for name, raw in self[0]])
+        return tuple(
+            [
+                _new(Header, (name, raw.replace("\n\t", " ").replace("\n", "").strip(), raw))
+                if "\n" in raw
+                else _new(Header, (name, raw.strip(), raw))
+                for name, raw in self[0]
+            ]
+        )
+
+
+NO_HEADERS = Block([], [], 0, True)
 
 
 def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -> Block:
@@ -68,28 +92,22 @@ def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -
     if newline == start or (newline == start + 1 and buf[start] == 13):
         if not place:
             chooser.choose(DefectKind.NO_HEADERS, place, 0)
-        return [], [], newline + 1
-    if newline <= start or buf[newline - 1] != 13:
-        splitter, returns = _LF_SPLIT, 0
-        gap = buf.find(b"\n\n", start, end)
-        body = gap + 2
-    else:
-        splitter, returns = _CRLF_SPLIT, 1
-        gap = buf.find(b"\r\n\r\n", start, end)
-        body = gap + 4
+        return Block([], [], newline + 1, True)
+    crlf = newline > 0 and buf[newline - 1] == 13
+    gap = buf.find(b"\r\n\r\n" if crlf else b"\n\n", start, end)
+    body = gap + 2 + 2 * crlf
     if gap < 0:
-        gap, body = end - (end > start and buf[end - 1] == 10) * (1 + returns), end
+        gap, body = end - (end > start and buf[end - 1] == 10) * (1 + crlf), end
     text = str(buf[start:gap], "latin-1")
-    if text.count("\r") == returns * text.count("\n") and "\0" not in text:
-        pairs = [line.split(":", 1) for line in splitter.split(text, MAX_HEADERS)]
-        try:
-            joined = "\n".join([name for name, _ in pairs])
-        except ValueError:
-            joined = " "
-        if _NAMES.match(joined) and len(pairs) <= MAX_HEADERS:
-            names = joined.lower().split("\n")
-            if "" not in names:
-                return pairs, names, body
+    if (text.count("\r") != text.count("\n") if crlf else "\r" in text) or "\0" in text:
+        return _odd_block(chooser, buf, start, end, place)
+    pairs = (_CRLF_HEADER if crlf else _LF_HEADER).findall(text)
+    if pairs and len(pairs) <= MAX_HEADERS:
+        names, values = zip(*pairs, strict=True)
+        joined = ":".join(names)
+        if len(joined) + len("".join(values)) + len(pairs) + crlf * (len(pairs) - 1) == len(text):
+            plain = ("?" not in text or "=?" not in text) and text.isascii() and not crlf
+            return _new(Block, (pairs, joined.lower().split(":"), body, plain))
     return _odd_block(chooser, buf, start, end, place)
 
 
@@ -119,8 +137,8 @@ def _odd_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -
         if position == stop:
             break
     block.look_for_controls(start, stop)
-    pairs = [[str(name, "latin-1"), str(raw.rstrip(b"\r"), "latin-1")] for name, raw in block.pairs]
-    return pairs, [name.lower() for name, _ in pairs], body
+    pairs = [(str(name, "latin-1"), str(raw.rstrip(b"\r"), "latin-1")) for name, raw in block.pairs]
+    return Block(pairs, [name.lower() for name, _ in pairs], body, False)
 
 
 class _OddBlock:

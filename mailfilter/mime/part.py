@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .charsets import decode_text
 from .defects import DefectKind
-from .headers import Header, Pairs
+from .headers import Block, Header
 from .magic import HTML, detect
 from .params import Label, as_text, name_variants, parse_label
 from .transfer import IDENTITY, decode, find_uu_blocks, has_uu_block
@@ -32,8 +32,6 @@ SHOWN_MESSAGES = frozenset(
 )  # fmt: skip
 """Types below ``message/`` that hold lines to be read and no message."""
 
-_DISPOSITION = "content-disposition"
-_TYPE = "content-type"
 _ASCII_LABELS = frozenset(("", "us-ascii", "iso-8859-1", "utf-8", "windows-1252", "iso-8859-15", "ascii"))
 _BODY_TYPES = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/x-amp-html"))
 _HTML_TYPES = frozenset(("text/html", "application/xhtml+xml", "text/x-html", "text/x-amp-html"))
@@ -45,13 +43,13 @@ class Part:
 
     __slots__ = (
         "_buffer", "_children", "_content_type", "_data", "_depth", "_disposition", "_encoding", "_end", "_epilogue",
-        "_fields", "_header_charset", "_headers", "_label", "_lows", "_mapped", "_names", "_outside", "_path",
+        "_block", "_header_charset", "_headers", "_label", "_mapped", "_names", "_outside", "_path",
         "_preamble", "_reader", "_start", "_text", "_top", "_type",
     )  # fmt: skip
 
     def __init__(
         self, reader: Reader, buffer: bytes, top: int, start: int, end: int, mapped: bool, path: str, depth: int,
-        fields: Pairs, lows: list[str], header_charset: str, label: Label, content_type: str, encoding: str,
+        block: Block, charset: str, label: Label, content_type: str, encoding: str,
     ) -> None:  # fmt: skip
         self._reader = reader
         self._buffer = buffer
@@ -59,9 +57,8 @@ class Part:
         self._mapped = mapped
         self._path = path
         self._depth = depth
-        self._fields = fields
-        self._lows = lows
-        self._header_charset = header_charset
+        self._block = block
+        self._header_charset = charset
         self._label = label
         self._content_type = content_type
         self._encoding = encoding
@@ -96,9 +93,13 @@ class Part:
     def headers(self) -> tuple[Header, ...]:
         """The part's own headers, in order."""
         if self._headers is None:
-            new, charset = tuple.__new__, self._header_charset
-            self._headers = tuple([new(Header, (name, value, charset)) for name, value in self._fields])
+            self._headers = self._block.headers(self._header_charset)
         return self._headers
+
+    @property
+    def block(self) -> Block:
+        """The header block as it was taken apart, not decoded."""
+        return self._block
 
     @property
     def content_type(self) -> str:
@@ -136,9 +137,9 @@ class Part:
         return self._disposition
 
     def _dispositions(self) -> list[Label]:
-        if "content-disposition" not in self._lows:
+        if "content-disposition" not in self._block.names:
             return []
-        return [parse_label(f[1]) for f, low in zip(self._fields, self._lows, strict=True) if low == _DISPOSITION]
+        return list(map(parse_label, self._block.values("content-disposition")))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,15 +149,17 @@ class Part:
         return self._names
 
     def _find_names(self) -> tuple[str, ...]:
-        lows = self._lows
-        if not self._label.named and _DISPOSITION not in lows and lows.count(_TYPE) < 2:
+        lows = self._block[1]
+        if not self._label.named and "content-disposition" not in lows and lows.count("content-type") < 2:
             return ()
         values: list[str] = []
         for label in self._dispositions():
             values += label.values("filename") + label.values("name")
-        for field, low in zip(self._fields, lows, strict=True):
-            if low == _TYPE and (label := parse_label(field[1])).named:
+        for label in map(parse_label, self._block.values("content-type") if "content-type" in lows else ()):
+            if label.named:
                 values += label.values("name") + label.values("filename")
+        if self._label.named and not values:
+            values += self._label.values("name") + self._label.values("filename")
         return tuple(name_variants(values, self._reader.charset)[:MAX_NAMES]) if values else ()
 
     @property
@@ -178,6 +181,11 @@ class Part:
     def epilogue_span(self) -> Span | None:
         """Of a multipart: where the text after the closing boundary lies in `Message.raw`."""
         return self._epilogue if self._mapped else None
+
+    @property
+    def outside(self) -> tuple[Part, ...]:
+        """Of a multipart: preamble and epilogue as leaves, if there is content in them."""
+        return self._outside
 
     @property
     def dialect(self) -> tuple[int, int]:

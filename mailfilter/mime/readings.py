@@ -32,25 +32,18 @@ def settle(reader: Reader, root: Part) -> None:
                 _ = part.data
 
 
-def explore(reader: Reader, root: Part) -> tuple[Reading, ...]:
-    """All readings of a mail whose primary one has been made."""
+def other_readings(reader: Reader, root: Part) -> list[Reading]:
+    """The readings that take another side in a dispute than the primary one, texts outside of parts included."""
     settle(reader, root)
-    found = [Reading(None, root)]
-    if reader.disputes:
-        _explore(reader, found)
-    if reader.outside:
-        found.append(Reading(reader.outside, root.with_outside()))
-    return tuple(found)
-
-
-def _explore(reader: Reader, found: list[Reading]) -> None:
-    """Follow the disputes; what stands outside parts is shown in the readings that are added here."""
+    if not reader.disputes:
+        return []
+    found: list[Reading] = []
     queue = _turns(reader, {})
     seen = {frozenset(dialect.items()) for _, dialect in queue}
     while queue:
-        if len(found) == MAX_READINGS - 1:
+        if len(found) == MAX_READINGS - 2:
             reader.choose(DefectKind.READING_LIMIT, "", 0)
-            return
+            break
         cause, dialect = queue.pop(0)
         other = Reader(reader.raw, dialect)
         tree = other.read()
@@ -61,6 +54,7 @@ def _explore(reader: Reader, found: list[Reading]) -> None:
             if key not in seen:
                 seen.add(key)
                 queue.append(turn)
+    return found
 
 
 def _turns(reader: Reader, dialect: Dialect) -> list[tuple[DefectKind, Dialect]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from .defects import Defect, DefectKind
-from .headers import read_block
+from .headers import NO_HEADERS, read_block
 from .multipart import cut, find_boundary
 from .params import Label, parse_label
 from .part import SHOWN_MESSAGES, Part
@@ -82,23 +82,22 @@ class Reader:
         self, buf: bytes, top: int, end: int, mapped: bool, path: str, depth: int, default: str, message: bool = False
     ) -> Part:
         """Read headers and body of a message or of a part.  ``path`` of a message is that of what holds it."""
-        fields, lows, start = read_block(self, buf, top, end, path)
+        block = read_block(self, buf, top, end, path)
+        lows, start = block.names, block.body
         if "content-type" in lows:
-            label, kind = self._type(_values(fields, lows, "content-type"), path)
+            label, kind = self._type(block.values("content-type"), path)
         else:
             label, kind = _PLAIN, default
         encoding = ""
         if "content-transfer-encoding" in lows:
-            encoding = self._encoding(_values(fields, lows, "content-transfer-encoding"), buf, start, end, path)
+            encoding = self._encoding(block.values("content-transfer-encoding"), buf, start, end, path)
         if lows.count("content-disposition") > 1:
             self.choose(DefectKind.DUPLICATE_DISPOSITION, path, 0)
-        charset = "" if self.all_ascii else self._header_charset(buf, top, start, label, path)
+        charset = "" if self.all_ascii or block.plain else self._header_charset(buf, top, start, label, path)
         multipart = kind.startswith("multipart/")
         if message and not multipart:
             path = f"{path}.1" if path else "1"
-        part = Part(
-            self, buf, top, start, end, mapped, path, depth, fields, lows, charset, label, kind, encoding
-        )  # fmt: skip
+        part = Part(self, buf, top, start, end, mapped, path, depth, block, charset, label, kind, encoding)
         self.made += 1
         if encoding == "base64":
             self.coded = True
@@ -135,7 +134,8 @@ class Reader:
         if len(values) > 1:
             distinct = list(dict.fromkeys([value.strip().lower() for value in values]))
             if len(distinct) > 1:
-                value = distinct[nth(self.choose(DefectKind.DUPLICATE_ENCODING, path, len(distinct) - 1), len(distinct))]
+                variant = self.choose(DefectKind.DUPLICATE_ENCODING, path, len(distinct) - 1)
+                value = distinct[nth(variant, len(distinct))]
         if value in KNOWN:
             return value
         match = _ENCODING.match(value)
@@ -193,7 +193,7 @@ class Reader:
     def leaf(self, part: Part, buf: bytes, start: int, end: int, path: str, label: Label, kind: str) -> Part:
         """A leaf without headers of its own within ``part``; it lies in ``part``'s buffer if ``buf`` is that."""
         mapped = part._mapped and buf is part._buffer
-        leaf = Part(self, buf, start, start, end, mapped, path, part._depth + 1, [], [], "", label, kind, "")
+        leaf = Part(self, buf, start, start, end, mapped, path, part._depth + 1, NO_HEADERS, "", label, kind, "")
         self.made += 1
         return leaf
 
@@ -210,13 +210,6 @@ class Reader:
             leaf._data = block.data
             found.append(leaf)
         return tuple(found)
-
-
-def _values(fields: list[list[str]], lows: list[str], name: str) -> list[str]:
-    """Values of all headers of a name."""
-    if lows.count(name) == 1:
-        return [fields[lows.index(name)][1]]
-    return [field[1] for field, low in zip(fields, lows, strict=True) if low == name]
 
 
 def nth(variant: int, count: int) -> int:
