@@ -15,12 +15,19 @@ _MONTHS = {
     "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
 }  # fmt: skip
 _ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+_LONGEST = 200
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-def parse_date(text: str) -> int | None:
+def day_of(text: str) -> str:
+    """The calendar day as it is written, without a leading zero (``9 Nov 2026``); ``""`` for what is no date."""
+    match = _DATE.match(text, 0, _LONGEST)
+    return text[match.start(1) : match.end(3)].lstrip("0") if match else ""
+
+
+def parse_date(text: str, start: int = 0) -> int | None:
     """Seconds since 1970-01-01 UTC, or ``None`` for what is no date.  An unknown zone counts as UTC."""
-    match = _DATE.match(text[:200])
+    match = _DATE.match(text, start, start + _LONGEST)
     if not match:
         return None
     day, month, year, hour, minute, second, zone = match.groups()
@@ -33,14 +40,14 @@ def parse_date(text: str) -> int | None:
     return days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second or 0) - _offset(zone or "")
 
 
-def _full_year(text: str) -> int:
+def _full_year(digits: str) -> int:
     """RFC 5322 section 4.3: two digits below 50 are of this century, other short years of the last."""
-    year = int(text)
-    return year + (0 if len(text) == 4 else 2000 if year < 50 else 1900)
+    year = int(digits)
+    return year + (0 if len(digits) == 4 else 2000 if year < 50 else 1900)
 
 
 def _offset(zone: str) -> int:
     """Seconds east of UTC."""
     if zone[:1] in ("+", "-"):
-        return int(zone[:-2]) * 3600 + int(zone[0] + zone[-2:]) * 60
+        return int(zone[:-2]) * 3600 + int(zone[:1] + zone[-2:]) * 60
     return _ZONES.get(zone.upper(), 0) * 3600

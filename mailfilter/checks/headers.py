@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from ..message import Header, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
-from ._dates import parse_date
+from ._dates import day_of, parse_date
 from ._text import quote
 
 ONCE = frozenset(
@@ -24,17 +24,19 @@ ONCE = frozenset(
 )  # fmt: skip
 """Fields that may stand once (RFC 5322 section 3.6, RFC 2045)."""
 
-FUTURE = 12 * 3600
+FUTURE = 24 * 3600
 """Seconds that Date may run ahead of the newest Received: a whole time zone, set wrongly, is forgiven."""
 PAST = 7 * 86400
 """Seconds that a mail may lie in queues."""
+LONGEST = 1000
+"""Characters of one field that are looked at."""
 SHOUT = 8
 """Letters that a subject needs before its capitals count."""
 
 _MESSAGE_ID = re.compile(r"\s*<[^<>@\s]+@[^<>@\s]+>\s*(?:\([^()]*\)\s*)?\Z")
 _TAGS = re.compile(r"(?:\s*(?:re|fwd?|aw|sv|tr|wg)\s*(?:\[\d+\])?\s*:|\s*\[[^\[\]]{0,60}\])+", re.IGNORECASE)
 _REPLY = re.compile(r"\s*re\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
-_NEEDLESS = re.compile(rb"=\?[^?\s]{1,40}\?[bB]\?")
+_NEEDLESS = re.compile(r"=\?[^?\s]{1,40}\?[bB]\?")
 _UNDISCLOSED = re.compile(r"\s*undisclosed[- ]recipients?\b|\s*unlisted[- ]recipients?\b", re.IGNORECASE)
 
 
@@ -45,15 +47,15 @@ class _Block:
 
     def __init__(self, message: Message) -> None:
         headers = message.headers
-        self.names = [header[0].lower() for header in headers]
+        self.names = [header.name.lower() for header in headers]
         self.fields: dict[str, Header] = dict(zip(reversed(self.names), reversed(headers), strict=True))
-        self.not_ascii = [header for header in headers if not header[1].isascii()]
+        self.not_ascii = [header for header in headers if not header.latin1.isascii()]
         self.subject = message.subject
 
     def plain(self, name: str) -> str:
-        """The first field of this name without decoding encoded words, ``""`` if there is none."""
+        """What follows the colon of the first field of this name, as written, ``""`` if there is none."""
         found = self.fields.get(name)
-        return found.raw.decode("latin-1") if found else ""
+        return found.latin1 if found else ""
 
 
 def _from_missing(block: _Block) -> Symbol | None:
@@ -73,14 +75,16 @@ def _duplicated(block: _Block) -> Symbol | None:
 def _date(block: _Block) -> Symbol | None:
     if "date" not in block.fields:
         return Symbol("DATE_MISSING", evidence="no Date header")
-    text = block.plain("date")
+    text, received = block.plain("date"), block.plain("received")
+    if (day := day_of(text)) and (f" {day}" in received or f"0{day}" in received):
+        return None
     sent = parse_date(text)
     if sent is None:
-        return Symbol("DATE_INVALID", evidence=quote(text.strip()))
-    received = parse_date(block.plain("received").rpartition(";")[2])
-    if received is None or -PAST <= sent - received <= FUTURE:
+        return Symbol("DATE_INVALID", evidence=quote(text[:LONGEST].strip()))
+    arrived = parse_date(received, received.rfind(";") + 1)
+    if arrived is None or -PAST <= sent - arrived <= FUTURE:
         return None
-    hours = (sent - received) / 3600
+    hours = (sent - arrived) / 3600
     if hours > 0:
         return Symbol("DATE_FUTURE", evidence=f"{hours:.0f} hours ahead of the newest Received header")
     return Symbol("DATE_PAST", evidence=f"{-hours / 24:.0f} days older than the newest Received header")
@@ -89,12 +93,14 @@ def _date(block: _Block) -> Symbol | None:
 def _message_id(block: _Block) -> Symbol | None:
     if "message-id" not in block.fields:
         return Symbol("MSGID_MISSING", evidence="no Message-ID header")
-    text = block.plain("message-id")[:1000]
-    return None if _MESSAGE_ID.match(text) else Symbol("MSGID_MALFORMED", evidence=quote(text.strip()))
+    text = block.plain("message-id")
+    if _MESSAGE_ID.match(text, 0, LONGEST):
+        return None
+    return Symbol("MSGID_MALFORMED", evidence=quote(text[:LONGEST].strip()))
 
 
 def _shouts(block: _Block) -> Symbol | None:
-    text = block.subject[:1000]
+    text = block.subject[:LONGEST]
     if text.upper() != text:
         text = text[tags.end() :] if (tags := _TAGS.match(text)) else text
         if text.upper() != text:
@@ -119,7 +125,7 @@ def _subject_empty(block: _Block) -> Symbol | None:
 
 def _subject_padded(block: _Block) -> Symbol | None:
     """Blanks that push a random tail out of the reader's sight."""
-    text = block.subject[:1000].rstrip()
+    text = block.subject[:LONGEST].rstrip()
     head, gap, tail = text.rpartition("      ")
     if not gap or not head.strip() or not tail or " " in tail.strip():
         return None
@@ -129,8 +135,10 @@ def _subject_padded(block: _Block) -> Symbol | None:
 def _recipients(block: _Block) -> Symbol | None:
     if "to" not in block.fields:
         return None if "cc" in block.fields else Symbol("TO_MISSING", evidence="neither To nor Cc")
-    text = block.plain("to")[:200]
-    return Symbol("TO_UNDISCLOSED", evidence=quote(text.strip())) if _UNDISCLOSED.match(text) else None
+    text = block.plain("to")
+    if _UNDISCLOSED.match(text, 0, LONGEST):
+        return Symbol("TO_UNDISCLOSED", evidence=quote(text[:LONGEST].strip()))
+    return None
 
 
 def _raw_8bit(block: _Block) -> Symbol | None:
@@ -146,7 +154,7 @@ def _raw_8bit(block: _Block) -> Symbol | None:
 def _encoded_needlessly(block: _Block) -> Symbol | None:
     for name in ("subject", "from"):
         header = block.fields.get(name)
-        if header and b"=?" in header.raw and _NEEDLESS.search(header.raw) and header.value.isascii():
+        if header and "=?" in header.latin1 and header.value.isascii() and _NEEDLESS.search(header.latin1):
             return Symbol("ENCODED_NEEDLESSLY", evidence=f"{name} in base64 holds ASCII only: {quote(header.value)}")
     return None
 

@@ -135,17 +135,19 @@ def find(message: Message) -> Findings:
 
 
 def _look(message: Message, links: Sequence[Link]) -> Iterator[Symbol]:
-    for host in dict.fromkeys([link.host[-LONGEST:] for link in links]):
-        if host:
-            yield from _about_host(host)
-    for link in [link for link in links if not _PLAIN.match(link.url)]:
-        yield from _about_spelling(link)
+    visited = []
     for link in links:
-        if link.origin == "href":
-            if "." in link.text:
+        url, text, origin, host = link
+        if not _PLAIN.match(url):
+            yield from _about_spelling(link)
+        if origin != "src" and host:
+            visited.append(link)
+        if origin == "href":
+            if "." in text:
                 yield from _shown_elsewhere(link)
-        elif link.origin == "action":
+        elif origin == "action":
             yield from _form(link, message)
-    visited = [link for link in links if link.origin != "src" and link.host]
+    for host in {link.host[-LONGEST:]: None for link in links}:
+        yield from _about_host(host)
     if may_name_brand(" ".join([link.url[:300] for link in visited]).lower()):
         yield from _brands(visited, message)

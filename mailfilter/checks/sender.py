@@ -22,6 +22,9 @@ LONGEST = 300
 _ADDRESS_IN_NAME = re.compile(r"[\w.+-]{1,64}@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 _NOTICE = re.compile(r"microsoft outlook|microsoft exchange|postmaster|mailer-daemon|mail delivery", re.IGNORECASE)
 
+_SENT_BY_OTHERS = ("list-id", "list-post", "list-unsubscribe", "mailing-list", "x-mailing-list", "precedence", "sender")
+"""Headers by which a mail says that another than its author sent it."""
+
 
 class _Sender:
     """Addresses of the mail, computed once for all rules."""
@@ -116,8 +119,11 @@ def _from_is_to(sender: _Sender) -> Symbol | None:
 
 
 def _envelope_differs(sender: _Sender) -> Symbol | None:
+    """Lists and senders of newsletters have an envelope of their own by right; others seldom do."""
     domain = domain_of(sender.envelope.mail_from or "")
     if not domain or not sender.domain or registered_domain(domain) == sender.org:
+        return None
+    if any(sender.message.header(name) for name in _SENT_BY_OTHERS):
         return None
     return Symbol("ENVELOPE_FROM_DIFFERS", evidence=f"MAIL FROM at {quote(domain)}, From at {quote(sender.domain)}")
 

@@ -16,7 +16,7 @@ from ._text import mixed_word, quote
 
 LONGEST = 20_000
 """Characters of one text that are searched."""
-SAMPLE = 4_000
+SAMPLE = 2_000
 """Characters of one text whose words are compared."""
 FEW_WORDS = 20
 """Visible words below which a web page with a picture is a picture."""
@@ -59,8 +59,8 @@ _GTUBE_KINDS = {"X": "GTUBE", "Y": "GTUBE_QUARANTINE", "Z": "GTUBE_GREYLIST"}
 """SpamAssassin's test string and, by its first letter, the milder ones that rspamd made after it."""
 
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
-_CUT = re.compile(r"<(?:!--[^<>]{0,60}--|![A-Za-z0-9 ]{0,60}|/?[A-Za-z]{0,2}[0-9bcdfghjklmnpqrstvwxz]{4,30})>[A-Za-z]")
-_TAGS_LIKE_NONSENSE = ("<html>", "</html>")
+_CUT = re.compile(r"<!(?:--[^<>]{0,60}--|[A-Za-z0-9 ]{0,60})>[A-Za-z]")
+_MANY_BYTES = ("utf", "iso-2022", "gb", "hz")
 _ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]{{1,9}}[A-Za-z]")
 
 
@@ -81,7 +81,8 @@ def _shown(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
         yield Symbol("BODY_EMPTY", evidence="neither text nor attachment")
     elif bodies and all(text.kind == "html" for text in bodies):
         yield Symbol("HTML_ONLY", evidence="no plain text beside the web page")
-        if any(map(_has_picture, bodies)) and (words := sum(map(_count_words, bodies))) < FEW_WORDS:
+        words = sum(map(_count_words, bodies))
+        if words < FEW_WORDS and any(map(_has_picture, bodies)):
             yield Symbol("HTML_PICTURE_ONLY", evidence=f"a picture and {words} words")
 
 
@@ -95,7 +96,7 @@ def _has_picture(text: Text) -> bool:
 
 def _count_words(text: Text) -> int:
     """Words of a short text; a long one has enough of them anyway."""
-    return len(text.visible.split()) if len(text.visible) < LONGEST else FEW_WORDS
+    return len(text.visible.split()) if len(text.visible) < SAMPLE else FEW_WORDS
 
 
 def _alternatives(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
@@ -119,8 +120,8 @@ def _in_common(one: Text, other: Text) -> float:
 
 
 def _vocabulary(text: str) -> set[str]:
-    """Words that stand alone, without punctuation; enough to compare texts by."""
-    return {word for word in text[:SAMPLE].lower().split() if len(word) > 2 and word.isalpha()}
+    """Words with the punctuation that stands at them; enough to compare texts by."""
+    return set(text[:SAMPLE].lower().split())
 
 
 def _each_text(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
@@ -149,7 +150,7 @@ def _alphabets(visible: str) -> Iterator[Symbol]:
 
 def _web_page(text: Text) -> Iterator[Symbol]:
     for match in _CUT.finditer(text.source, 1, LONGEST):
-        if text.source[match.start() - 1].isalpha() and match[0][:-1].lower() not in _TAGS_LIKE_NONSENSE:
+        if text.source[match.start() - 1].isalpha():
             yield Symbol("HTML_SPLIT_WORD", evidence=f"a word is cut by {quote(match[0][:-1])}")
             break
     if len(text.hidden) > len(text.visible):
@@ -159,11 +160,14 @@ def _web_page(text: Text) -> Iterator[Symbol]:
 
 
 def _encoded_text(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
-    """Base64 hides plain ASCII from filters that do not decode; nobody else needs it."""
+    """Base64 hides plain ASCII from filters that do not decode; nobody else needs it.
+
+    Where the charset is one of many bytes a character, mail programs encode without looking at what is written.
+    """
     for part in message.parts:
         if part.encoding != "base64" or part.content_type not in ("text/plain", "text/html"):
             continue
-        if not part.is_attachment and part.data and part.data.isascii():
+        if part.data and part.data.isascii() and not part.is_attachment and not part.charset.startswith(_MANY_BYTES):
             yield Symbol("TEXT_ENCODED_NEEDLESSLY", evidence=f"part {part.path} in base64 holds ASCII only")
             return
 

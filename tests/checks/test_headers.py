@@ -84,6 +84,17 @@ def test_subjects_without_case_do_not_shout():
     assert "SUBJECT_SHOUTS" not in names(CHECK, "Subject: 請確認 您的 訂單 編號 十二\n\n".encode())
 
 
+@pytest.mark.parametrize("zeros", [("09", "9"), ("9", "09"), ("9", "9"), ("09", "09")])
+def test_the_same_day_is_the_same_day(zeros):
+    raw = "Received: from a by b; Mon, {} Nov 2026 23:00:00 +0000\nDate: Mon, {} Nov 2026 01:00:00 +0000\n\n"
+    assert names(CHECK, raw.format(*zeros).encode()) & {"DATE_FUTURE", "DATE_PAST"} == set()
+
+
+def test_a_ninth_is_no_nineteenth():
+    raw = b"Received: from a by b; Thu, 19 Nov 2026 09:00:00 +0000\nDate: Mon, 9 Nov 2026 09:00:00 +0000\n\n"
+    assert "DATE_PAST" in names(CHECK, raw)
+
+
 def test_the_newest_received_header_counts():
     raw = (
         b"Received: from a by b; Tue, 10 Nov 2026 09:00:00 +0000\n"

@@ -41,8 +41,6 @@ def test_limit_of_few_words(words, hit):
     [
         ("<p>med<!-- x -->icine</p>", True),
         ("<p>med<!x>icine</p>", True),
-        ("<p>med<qzxkv>icine</p>", True),
-        ("<p>med</kzq19>icine</p>", True),
         ("<p>med<b>icine</b></p>", False),
         ("<p>med<br>icine</p>", False),
         ("<html>x</html>", False),
