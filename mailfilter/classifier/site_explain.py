@@ -1,0 +1,97 @@
+"""Why the taught levels say what they say: the pieces of a mail that moved the log-odds, in readable form."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .features import gram_slots, token_slots, token_spans
+from .site_features import BITS, DROP, GRAMS, PARTS, SENDER, Grams, sender
+from .site_level import ONE, Level
+from .site_state import State
+from .spans import Clue
+
+if TYPE_CHECKING:
+    from ..message import Message
+
+_PIECES = 400
+"""Clues of one view that are looked at further."""
+
+
+def site_clues(
+    state: State, message: Message, texts: Mapping[str, bytes], grams: Grams
+) -> tuple[float, list[Clue]]:
+    """What is left of the base's weight under the levels, and the clues of the levels."""
+    share = 1.0
+    found: list[Clue] = []
+    for who in state.who:
+        level = state.levels[who]
+        if not level.taught:
+            continue
+        look = level.look(grams)
+        below, factors = level.influence(look)
+        share *= below
+        found = [clue._replace(weight=round(clue.weight * below, 4)) for clue in found]
+        found.extend(_level_clues(level, factors, message, texts, grams, "user:" if who else "site:"))
+    return share, found
+
+
+def _level_clues(
+    level: Level, factors: tuple[float, ...], message: Message, texts: Mapping[str, bytes], grams: Grams, prefix: str
+) -> Iterator[Clue]:
+    region = 0
+    for (_, names), factor, count in zip(PARTS, factors, grams.counts, strict=True):
+        unit = factor / (ONE * math.sqrt(count))
+        for name in names:
+            text = sender(message).encode("utf-8", "replace") if name == SENDER else texts[name]
+            table = level.weights[region << BITS : (region + 1) << BITS]
+            for start, end, total in _runs(name, text, table):
+                yield Clue(prefix + name, text[start:end].decode("utf-8", "replace"), round(total * unit, 4))
+            region += 1
+
+
+def _runs(name: str, text: bytes, table: NDArray[np.int32]) -> list[tuple[int, int, int]]:
+    """Start, end and weight of the strongest stretches; windows that overlap and agree in sign are one."""
+    runs: list[list[int]] = []
+    for start, end, slot in _windows(name, text):
+        weight = int(table[slot])
+        if not weight:
+            continue
+        if runs and name in GRAMS and start < runs[-1][1] and (runs[-1][2] > 0) == (weight > 0):
+            runs[-1][1] = end
+            runs[-1][2] += weight
+        else:
+            runs.append([start, end, weight])
+    runs.sort(key=lambda run: -abs(run[2]))
+    return [(start, end, total) for start, end, total in runs[:_PIECES]]
+
+
+def _windows(name: str, text: bytes) -> Iterator[tuple[int, int, int]]:
+    """Start, end and slot of every n-gram that counts, the first of each slot only."""
+    done: set[int] = set()
+    for start, end, slot in _grams(text) if name in GRAMS else _tokens(text):
+        short = slot >> DROP
+        if short not in done:
+            done.add(short)
+            yield start, end, short
+
+
+def _grams(text: bytes) -> Iterator[tuple[int, int, int]]:
+    for at, slot in enumerate(gram_slots(text).tolist()):
+        if slot & 1 == 0:
+            yield at, at + 4, slot
+
+
+def _tokens(text: bytes) -> Iterator[tuple[int, int, int]]:
+    slots = token_slots(text).tolist()
+    if slots:
+        starts, ends = token_spans(np.frombuffer(b" " + text + b" ", np.uint8))
+        words = list(zip((starts - 1).tolist(), (ends - 1).tolist(), strict=True))
+        pairs = [(first[0], second[1]) for first, second in itertools.pairwise(words)]
+        for (start, end), slot in zip([*words, *pairs], slots, strict=False):
+            yield start, end, slot
