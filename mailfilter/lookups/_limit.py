@@ -13,8 +13,22 @@ class LoopLimit:
         self._limit = limit
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
-    def here(self) -> asyncio.Semaphore:
-        """The running loop's semaphore."""
+    async def acquire(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for a turn on the running loop; whoever got one gives it back with `release`."""
+        semaphore = self._here()
+        if not semaphore.locked():
+            return await semaphore.acquire()
+        try:
+            async with asyncio.timeout(seconds):
+                return await semaphore.acquire()
+        except TimeoutError:
+            return False
+
+    def release(self) -> None:
+        """Give a turn back, on the loop where it was got."""
+        self._here().release()
+
+    def _here(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
         semaphore = self._loops.get(loop)
         if semaphore is None:

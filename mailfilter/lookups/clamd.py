@@ -7,7 +7,6 @@ never read through pyclamd, whose ``None`` means "clean" and "died" alike; see `
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,10 +51,7 @@ class ClamdLookup:
     async def aask(self, question: ScanQuestion, deadline: Deadline) -> ScanAnswer:
         """Scan under asyncio."""
         failures: list[ScanAnswer] = []
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                await self._limit.here().acquire()
-        except TimeoutError:
+        if not await self._limit.acquire(deadline.remaining()):
             return ScanAnswer(ScanState.UNAVAILABLE, detail="no turn to scan before the deadline")
         try:
             for number, address in enumerate(self.addresses):
@@ -65,7 +61,7 @@ class ClamdLookup:
                     return answer
                 failures.append(answer)
         finally:
-            self._limit.here().release()
+            self._limit.release()
         return _no_verdict(failures)
 
     def health(self, deadline: Deadline) -> tuple[ScannerHealth, ...]:

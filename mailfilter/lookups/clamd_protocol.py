@@ -33,25 +33,20 @@ _ERROR = b" ERROR"
 
 @dataclass(frozen=True, slots=True)
 class ScannerAddress:
-    """Where a clamd listens: a unix socket's path, or host and port."""
+    """Where a clamd listens: a unix socket's path, or host and port.
+
+    ``literal``  whether the host is an address, so that no name has to be looked up.
+    """
 
     path: str = ""
     host: str = ""
     port: int = 0
+    literal: bool = True
 
     def __str__(self) -> str:
         if self.path:
             return f"unix:{self.path}"
         return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
-
-    @property
-    def is_literal(self) -> bool:
-        """Whether the host is an address, so that no name has to be looked up."""
-        try:
-            ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        return True
 
 
 def parse_scanner_address(text: str, source: str = "clamd") -> ScannerAddress:
@@ -68,9 +63,17 @@ def parse_scanner_address(text: str, source: str = "clamd") -> ScannerAddress:
         bracketed = host.startswith("[") and host.endswith("]")
         host = host[1:-1] if bracketed else host
         if host and (bracketed or ":" not in host) and port.isascii() and port.isdigit() and 0 < int(port) < 65_536:
-            return ScannerAddress(host=host, port=int(port))
+            return ScannerAddress(host=host, port=int(port), literal=_is_literal(host))
     allowed = 'allowed are "unix:/absolute/path", "tcp:host:port" and "tcp:[::1]:port"'
     raise SettingError(source, (f"{text!r} is no address of a scanner; {allowed}",))
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def instream(data: bytes) -> Iterator[bytes]:

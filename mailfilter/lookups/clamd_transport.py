@@ -14,7 +14,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..deadline import Deadline
@@ -78,7 +78,7 @@ _Target = tuple[socket.AddressFamily, Any]
 
 def _resolve(address: ScannerAddress, deadline: Deadline) -> list[_Target]:
     """Families and addresses to connect to; a host name is looked up without outliving the deadline."""
-    if address.is_literal:
+    if address.literal:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         return [(family, (address.host, address.port))]
     found: list[_Target] = []
@@ -108,9 +108,10 @@ def _converse(connection: socket.socket, data: bytes, reader: ReplyReader, deadl
     """Send the mail and read the reply side by side; returns why it ended."""
     connection.setblocking(False)
     pieces = instream(data)
-    out = memoryview(next(pieces))
+    out = _send(connection, memoryview(next(pieces)), pieces)  # a small mail is out before anything is waited for
+    wait = _waiter(connection)
     while not deadline.expired:
-        readable, writable = _ready(connection, bool(out), deadline.remaining())
+        readable, writable = wait(bool(out), deadline.remaining())
         if readable:
             try:
                 received = connection.recv(4096)
@@ -125,25 +126,38 @@ def _converse(connection: socket.socket, data: bytes, reader: ReplyReader, deadl
                 out = memoryview(b"")
                 deadline = Deadline.after(min(LINGER, deadline.remaining()), deadline.clock)
         elif writable:
-            try:
-                out = out[connection.send(out) :] or memoryview(next(pieces, b""))
-            except BlockingIOError:
-                continue
-            except OSError:  # it has closed: what it said before that can still be read
-                out = memoryview(b"")
+            out = _send(connection, out, pieces)
     return "the time was up"
 
 
-def _ready(connection: socket.socket, sending: bool, seconds: float) -> tuple[bool, bool]:
-    """Wait until the socket can be read, or written if ``sending``; neither when the time is up."""
+def _send(connection: socket.socket, out: memoryview, pieces: Iterator[bytes]) -> memoryview:
+    """Send as much as goes without waiting; returns what is to be sent next, empty at the end."""
+    try:
+        return out[connection.send(out) :] or memoryview(next(pieces, b""))
+    except BlockingIOError:
+        return out
+    except OSError:  # it has closed: what it said before that can still be read
+        return memoryview(b"")
+
+
+def _waiter(connection: socket.socket) -> Callable[[bool, float], tuple[bool, bool]]:
+    """A function of (sending, seconds) that waits until the socket can be read, or written if ``sending``."""
     if not hasattr(select, "poll"):
-        readable, writable, _ = select.select([connection], [connection] if sending else [], [], seconds)
-        return bool(readable), bool(writable)
+
+        def wait_by_select(sending: bool, seconds: float) -> tuple[bool, bool]:
+            readable, writable, _ = select.select([connection], [connection] if sending else [], [], seconds)
+            return bool(readable), bool(writable)
+
+        return wait_by_select
     poller = select.poll()
-    poller.register(connection, select.POLLIN | (select.POLLOUT if sending else 0))
-    events = poller.poll(seconds * 1000)
-    event = events[0][1] if events else 0
-    return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
+
+    def wait_by_poll(sending: bool, seconds: float) -> tuple[bool, bool]:
+        poller.register(connection, select.POLLIN | (select.POLLOUT if sending else 0))
+        events = poller.poll(seconds * 1000)
+        event = events[0][1] if events else 0
+        return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
+
+    return wait_by_poll
 
 
 # ------------------------------------------------------------------------------------------------ asyncio
@@ -164,7 +178,7 @@ async def _aconnect(address: ScannerAddress, deadline: Deadline) -> socket.socke
         if address.path:
             return await _aconnect_unix(address.path)
         loop = asyncio.get_running_loop()
-        if address.is_literal:
+        if address.literal:
             targets = _resolve(address, deadline)
         else:
             targets = _targets(await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
@@ -201,27 +215,31 @@ async def _aconnect_unix(path: str) -> socket.socket:
 
 
 async def _aconverse(connection: socket.socket, data: bytes, reader: ReplyReader, deadline: Deadline) -> str:
-    """`_converse` with a task that sends while this one reads."""
-    sending = asyncio.ensure_future(_asend(connection, data))
+    """`_converse` with a task that sends while this one reads; a small mail needs none."""
+    pieces = instream(data)
+    out = _send(connection, memoryview(next(pieces)), pieces)
+    sending = asyncio.ensure_future(_asend(connection, out, pieces)) if out else None
     try:
         async with asyncio.timeout(deadline.remaining()) as timeout:
             return await _aread(connection, reader, timeout, sending)
     except TimeoutError:
         return "the time was up"
     finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        if sending is not None:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _asend(connection: socket.socket, data: bytes) -> None:
+async def _asend(connection: socket.socket, out: memoryview, pieces: Iterator[bytes]) -> None:
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):  # it has closed: what it said before that can still be read
-        for piece in instream(data):
+        await loop.sock_sendall(connection, out)
+        for piece in pieces:
             await loop.sock_sendall(connection, piece)
 
 
 async def _aread(
-    connection: socket.socket, reader: ReplyReader, timeout: asyncio.Timeout, sending: asyncio.Future[None]
+    connection: socket.socket, reader: ReplyReader, timeout: asyncio.Timeout, sending: asyncio.Future[None] | None
 ) -> str:
     loop = asyncio.get_running_loop()
     while True:
@@ -233,7 +251,8 @@ async def _aread(
             return "the connection was closed"
         reader.feed(received)
         if reader.complete:
-            sending.cancel()
+            if sending is not None:
+                sending.cancel()
             timeout.reschedule(min(loop.time() + LINGER, timeout.when() or loop.time()))
 
 

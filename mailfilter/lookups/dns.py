@@ -8,7 +8,6 @@ What was measured is in ``docs/decisions/0003-dns.md``.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import Generator, Sequence
@@ -80,16 +79,12 @@ class DnsLookup:
         known = self.cache.get(question)
         if known is not None:
             return known
-        turn = self._limit.here()
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                await turn.acquire()
-        except TimeoutError:
+        if not await self._limit.acquire(deadline.remaining()):
             return DnsAnswer(DnsState.TIMEOUT, detail="no turn to ask before the deadline")
         try:
             answer = await adrive(self._dialogue(question, deadline))
         finally:
-            turn.release()
+            self._limit.release()
         self.cache.put(question, answer)
         return answer
 
