@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 _DATE = re.compile(
     r"\s*(?:[A-Za-z]{2,9}\.?,?\s{0,9})?"
@@ -19,25 +20,25 @@ _LONGEST = 200
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-def day_of(text: str) -> str:
-    """The calendar day as it is written, without a leading zero (``9 Nov 2026``); ``""`` for what is no date."""
-    match = _DATE.match(text, 0, _LONGEST)
-    return text[match.start(1) : match.end(3)].lstrip("0") if match else ""
-
-
 def parse_date(text: str, start: int = 0) -> int | None:
     """Seconds since 1970-01-01 UTC, or ``None`` for what is no date.  An unknown zone counts as UTC."""
     match = _DATE.match(text, start, start + _LONGEST)
     if not match:
         return None
     day, month, year, hour, minute, second, zone = match.groups()
-    if int(hour) > 24 or int(minute) > 59:
-        return None
-    try:
-        days = date(_full_year(year), _MONTHS[month.lower()], int(day)).toordinal() - _EPOCH
-    except (KeyError, ValueError):
+    days = _days(day, month, year)
+    if days is None or int(hour) > 24 or int(minute) > 59:
         return None
     return days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second or 0) - _offset(zone or "")
+
+
+@lru_cache(maxsize=1024)
+def _days(day: str, month: str, year: str) -> int | None:
+    """Days since 1970-01-01; the mails of a batch share most of them."""
+    try:
+        return date(_full_year(year), _MONTHS[month.lower()], int(day)).toordinal() - _EPOCH
+    except (KeyError, ValueError):
+        return None
 
 
 def _full_year(digits: str) -> int:

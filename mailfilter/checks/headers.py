@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from ..message import Header, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
-from ._dates import day_of, parse_date
+from ._dates import parse_date
 from ._text import quote
 
 ONCE = frozenset(
@@ -24,7 +24,7 @@ ONCE = frozenset(
 )  # fmt: skip
 """Fields that may stand once (RFC 5322 section 3.6, RFC 2045)."""
 
-FUTURE = 24 * 3600
+FUTURE = 12 * 3600
 """Seconds that Date may run ahead of the newest Received: a whole time zone, set wrongly, is forgiven."""
 PAST = 7 * 86400
 """Seconds that a mail may lie in queues."""
@@ -76,8 +76,6 @@ def _date(block: _Block) -> Symbol | None:
     if "date" not in block.fields:
         return Symbol("DATE_MISSING", evidence="no Date header")
     text, received = block.plain("date"), block.plain("received")
-    if (day := day_of(text)) and (f" {day}" in received or f"0{day}" in received):
-        return None
     sent = parse_date(text)
     if sent is None:
         return Symbol("DATE_INVALID", evidence=quote(text[:LONGEST].strip()))
