@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..errors import ArchiveError
+from .corpora import find_corpus
 from .folders import load_index, read_folder, read_indexed
 from .items import MAX_BYTES, ArchivedMail, Item, Items, Label, Unreadable
 from .kinds import Kind, foreign
@@ -28,8 +28,6 @@ from .zips import read_zip
 
 __all__ = ["MAX_BYTES", "ArchivedMail", "Item", "Label", "Unreadable", "find_corpus", "read_archive"]
 
-SUFFIXES = ("", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip", ".mbox")
-"""What a corpus named NAME may be called in the folder of corpora, in the order they are tried."""
 PACKED = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".zip")
 """Names that only an archive or compressed data has."""
 
@@ -93,23 +91,3 @@ def _read_text(path: str, kind: Kind, head: bytes, stream: Readable, max_bytes: 
         yield Unreadable(path, strange or f"{kind.value} inside compressed data is not unpacked")
     else:
         yield read_whole(path, stream, max_bytes)
-
-
-def find_corpus(name: str, environ: Mapping[str, str]) -> Path:
-    """Where a corpus is: ``name`` itself if it is a path that exists, else looked up in ``$MAILFILTER_CORPORA``.
-
-    There ``name`` may be a folder or file of that name or an archive ``NAME.tar.xz`` and so on (`SUFFIXES`).
-    Raises `ArchiveError` that says where was looked.
-    """
-    if Path(name).exists():
-        return Path(name)
-    folder = environ.get("MAILFILTER_CORPORA", "")
-    if not folder:
-        raise ArchiveError(name, "no such file or folder, and MAILFILTER_CORPORA names no folder of corpora")
-    if "/" not in name and name not in ("", ".", ".."):
-        for suffix in SUFFIXES:
-            place = Path(folder) / (name + suffix)
-            if place.exists():
-                return place
-    tried = ", ".join(name + suffix for suffix in SUFFIXES)
-    raise ArchiveError(name, f"no such file or folder, nor in MAILFILTER_CORPORA={folder} one of {tried}")
