@@ -24,6 +24,7 @@ class DnsState(Enum):
     REFUSED = "refused"
     SERVFAIL = "server failure"
     TIMEOUT = "timeout"
+    """No answer came: too late, or nobody listens there; the detail says which."""
     MALFORMED = "malformed"
     """The answer could not be read, or is not an answer to what was asked."""
     DISABLED = "disabled"
