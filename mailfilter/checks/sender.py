@@ -17,7 +17,9 @@ from ._hosts import FREEMAIL, brand_in, disguise, domain_of, registered_domain
 from ._text import mixed_word, quote
 
 LONGEST = 300
-"""Characters of a display name that are looked at."""
+"""Characters of a display name or subject that are looked at."""
+FEW = 5
+"""Recipients that are looked at."""
 
 _ADDRESS_IN_NAME = re.compile(r"[\w.+-]{1,64}@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 _NOTICE = re.compile(r"microsoft outlook|microsoft exchange|postmaster|mailer-daemon|mail delivery", re.IGNORECASE)
@@ -67,6 +69,36 @@ def _brand(sender: _Sender) -> Symbol | None:
     if not brand:
         return None
     return Symbol("FROM_NAME_BRAND", evidence=f"name says {brand}, address is at {quote(sender.domain)}")
+
+
+def _recipients_domain(sender: _Sender) -> Symbol | None:
+    """`example.org support <x@elsewhere.example>` to somebody at example.org: the help desk that is none."""
+    if "." not in sender.display or not sender.domain:
+        return None
+    name = sender.display.lower()
+    for domain in {registered_domain(domain_of(to)): None for to in _recipients(sender)}:
+        if "." in domain and domain in name and domain != sender.org:
+            evidence = f"name shows the recipient's {quote(domain)}, address is at {quote(sender.domain)}"
+            return Symbol("FROM_NAME_RECIPIENT_DOMAIN", evidence=evidence)
+    return None
+
+
+def _recipient_in_subject(sender: _Sender) -> Symbol | None:
+    """A machine that knows an address and no name writes the address."""
+    subject = sender.message.subject
+    if "@" not in subject:
+        return None
+    subject = subject[:LONGEST].lower()
+    for to in _recipients(sender):
+        if domain_of(to) and to in subject and registered_domain(domain_of(to)) != sender.org:
+            return Symbol("SUBJECT_NAMES_RECIPIENT", evidence=f"the subject holds the recipient's address {quote(to)}")
+    return None
+
+
+def _recipients(sender: _Sender) -> list[str]:
+    """The first addresses of To and of the envelope, lower case."""
+    shown = [to.address for to in sender.message.addresses("to")[:FEW]]
+    return [address.lower() for address in (*shown, *sender.envelope.rcpt_to[:FEW])]
 
 
 def _lookalike(sender: _Sender) -> Symbol | None:
@@ -129,8 +161,8 @@ def _envelope_differs(sender: _Sender) -> Symbol | None:
 
 
 _RULES: tuple[Callable[[_Sender], Symbol | None], ...] = (
-    _invalid, _other_address, _brand, _lookalike, _mixed_name, _reply_to, _bulk_freemail, _from_is_to,
-    _envelope_differs,
+    _invalid, _other_address, _brand, _recipients_domain, _recipient_in_subject, _lookalike, _mixed_name, _reply_to,
+    _bulk_freemail, _from_is_to, _envelope_differs,
 )  # fmt: skip
 
 
