@@ -25,10 +25,16 @@ def test_a_missing_program_fails_where_servers_are_required(monkeypatch: pytest.
 @pytest.mark.server
 def test_a_server_is_stopped_even_when_the_test_fails(tmp_path: Path) -> None:
     server = Rbldnsd(tmp_path)
-    with pytest.raises(RuntimeError), running(server):
-        assert server.process is not None
-        os.kill(server.process.pid, 0)
-        raise RuntimeError("the test fails")
+
+    def failing() -> None:
+        with running(server):
+            assert server.process is not None
+            os.kill(server.process.pid, 0)
+            raise RuntimeError("the test fails")
+
+    with pytest.raises(RuntimeError, match="the test fails"):
+        failing()
+    assert server.process is not None
     assert server.process.poll() is not None
     with pytest.raises(ProcessLookupError):
         os.kill(server.process.pid, 0)
