@@ -49,8 +49,7 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
             yield from _rows(about | {"of": "chain"}, mails, _lost_by_chain(args.config, mails, args.headers))
         if args.of != "chain":
             tested = OurFilter(Setup(start=args.model))
-            trained = corpus.name in (tested.model.facts.get("corpora", {}) if tested.model is not None else {})
-            more = about | {"of": "model", "trained_on_it": trained}
+            more = about | {"of": "model", "trained_on_it": corpus.name in tested.trained_on()}
             yield from _rows(more, mails, lost_by_model(tested, mails, args.headers))
 
 

@@ -89,6 +89,10 @@ class Filter(ABC):
         """Scores as probabilities of spam, ``None`` for a filter whose scores claim to be none."""
         return None
 
+    def trained_on(self) -> tuple[str, ...]:
+        """Names of the corpora that a filter knows before anything is learned here."""
+        return ()
+
     def cpu(self) -> float:
         """CPU seconds spent so far by this process and by programs that it ran and that have ended."""
         spent = resource.getrusage(resource.RUSAGE_CHILDREN)

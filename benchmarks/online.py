@@ -77,7 +77,8 @@ def _on_corpus(corpus: Corpus, args: argparse.Namespace) -> Iterator[dict[str, o
         try:
             with make(name, setup) as tested:
                 runs.append(play(label, tested, mails, spam, when(args.feedback, len(mails))))
-                yield about | {"filter": label} | _row(runs[-1], tested, spam)
+                known = {"trained_on_it": True} if corpus.name in tested.trained_on() else {}
+                yield about | {"filter": label} | known | _row(runs[-1], tested, spam)
         except LeftOut as reason:
             yield about | {"filter": label, "left_out": str(reason)}
     yield from (about | {"comparison": found} for found in _comparisons(runs, spam))

@@ -65,10 +65,9 @@ def _split(name: str, train: Corpus, corpora: tuple[str, ...], test: Corpus) -> 
 
 def _split_of_model(start: str, test: Corpus) -> Split:
     """A model was trained elsewhere: twins are looked for in the corpora that it names, where they are at hand."""
-    from .ours import model_of
+    from .ours import OurFilter
 
-    model = model_of(start)
-    trained = sorted(model.facts.get("corpora", {})) if model is not None else []
+    trained = OurFilter(Setup(start=start)).trained_on()
     raws: list[bytes] = []
     missing = []
     for name in trained:
@@ -79,7 +78,7 @@ def _split_of_model(start: str, test: Corpus) -> Split:
         else:
             raws += (mail.raw for mail in load(name).mails)
     twins = near_duplicates(raws, [mail.raw for mail in test.mails])
-    about: dict[str, object] = {"duplicates": len(twins), "trained_on": trained}
+    about: dict[str, object] = {"duplicates": len(twins), "trained_on": list(trained)}
     if missing:
         about["duplicates_not_sought_in"] = missing
     return Split(test.name, None, (), test, _without(twins, len(test.mails)), about)

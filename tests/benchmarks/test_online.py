@@ -101,6 +101,18 @@ def test_our_filter_learns_from_nothing(corpus_path: Path) -> None:
     assert late["one_minus_roca_pct"] < 25
 
 
+def test_a_model_that_knows_the_corpus_is_marked(corpus_path: Path, tmp_path: Path) -> None:
+    from mailfilter.classifier.train import run
+
+    run([corpus_path], tmp_path / "model.npz")
+    known, fresh, comparison = online.run(
+        _args(corpus_path, "--start", str(tmp_path / "model.npz"), "--start", "empty", "--feedback", "partial")
+    )
+    assert known["trained_on_it"] is True
+    assert "trained_on_it" not in fresh
+    assert comparison["comparison"]["against"] == "ours from empty"  # type: ignore[index]
+
+
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
     from .conftest import mail, write_corpus
 
