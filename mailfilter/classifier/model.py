@@ -11,7 +11,7 @@ Weights are whole numbers of one byte, and sums of them are exact: one mail and 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -103,44 +103,39 @@ class Model:
 
     def judge(self, messages: Sequence[Message]) -> Judgement:
         """Log-odds and support of each message, from one pass over it."""
-        extractor = Extractor(self.layout)
-        return self.judge_features(extractor.extract(message) for message in messages)
+        return self.judge_batch(Extractor(self.layout).extract_many(messages))
 
-    def judge_features(self, features: Any) -> Judgement:
-        """The same for mails whose features are extracted already."""
-        rows = [self._sums(one) for one in features]
-        count = len(self.layout.parts)
-        table = np.array(rows, dtype=np.float64).reshape(len(rows), 2 * count + 1)
-        return self._fuse(table[:, :count], table[:, count : 2 * count], table[:, 2 * count])
+    def judge_features(self, features: Iterable[Features]) -> Judgement:
+        """The same for mails whose features are extracted already, one by one."""
+        mails = tuple(features)
+        slots = np.concatenate([mail.slots for mail in mails] or [np.empty(0, np.intp)])
+        counts = np.array([mail.counts for mail in mails], np.intp).reshape(len(mails), len(self.layout.names))
+        return self.judge_batch(Features(slots, counts))
 
-    def _sums(self, features: Features) -> list[int]:
-        """Per part the sum of weights and the number of known n-grams; then the number of all n-grams."""
+    def judge_batch(self, features: Features) -> Judgement:
+        """The same for the features of a batch."""
+        counts = features.counts
+        if not len(counts):
+            return Judgement(np.empty(0), np.empty(0))
         found = self.weights.take(features.slots)
-        starts = np.cumsum(features.counts) - features.counts
-        unseen = found == UNSEEN
-        sums = np.add.reduceat(found, starts, dtype=np.int64).tolist()
-        strange = np.add.reduceat(unseen, starts, dtype=np.int64).tolist()
-        parts = len(self.layout.parts)
-        row = [0] * (2 * parts + 1)
-        for part, total, unknown, count in zip(
-            self.layout.part_of_view, sums, strange, features.counts.tolist(), strict=True
-        ):
-            row[part] += total - UNSEEN * unknown
-            row[parts + part] += count - unknown
-        row[-1] = len(found)
-        return row
+        starts = np.cumsum(counts.ravel()) - counts.ravel()
+        unseen = np.add.reduceat(found == UNSEEN, starts, dtype=np.int64).reshape(counts.shape)
+        sums = np.add.reduceat(found, starts, dtype=np.int64).reshape(counts.shape) - UNSEEN * unseen
+        return self._fuse(self._by_part(sums), self._by_part(counts - unseen), counts.sum(axis=1))
 
-    def _fuse(
-        self, sums: NDArray[np.float64], known: NDArray[np.float64], total: NDArray[np.float64]
-    ) -> Judgement:
+    def _by_part(self, per_view: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sums over the views of each part; shape (mails, parts)."""
+        result = np.zeros((len(per_view), len(self.layout.parts)), np.int64)
+        for view, part in enumerate(self.layout.part_of_view):
+            result[:, part] += per_view[:, view]
+        return result
+
+    def _fuse(self, sums: NDArray[np.int64], known: NDArray[np.int64], total: NDArray[np.int64]) -> Judgement:
         fusion = self.fusion
         raw = np.full(len(total), fusion.bias)
         for part, (scale, factor) in enumerate(zip(fusion.scale, fusion.factors, strict=True)):
             raw += factor * (sums[:, part] * scale / np.sqrt(np.maximum(known[:, part], 1.0)))
-        share = np.zeros(len(total))
-        for part in range(sums.shape[1]):
-            share += known[:, part]
-        share /= np.maximum(total, 1.0)
+        share = known.sum(axis=1) / np.maximum(total, 1)
         low, high = fusion.trust
         return Judgement(raw * np.clip((share - low) / (high - low), 0.0, 1.0), share)
 
