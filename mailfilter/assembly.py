@@ -117,7 +117,12 @@ def _content(config: Config) -> Check:
     from .checks.content import ContentCheck
     from .classifier.model import Model
 
-    return ContentCheck(Model.load(config.content.model or None))
+    model, learning = Model.load(config.content.model or None), config.learning
+    if not learning.site:
+        return ContentCheck(model)
+    from .classifier.site import SiteModel
+
+    return ContentCheck(SiteModel(model, learning.site, learning.user, keep=learning.keep))
 
 
 def _virus(config: Config) -> Check:

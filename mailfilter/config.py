@@ -63,6 +63,15 @@ class ContentSection:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningSection:
+    """[learning]  what this site has taught (`mailfilter learn`), laid over the content model"""
+
+    site: str = setting("", "text", "file of taught mail; empty: the content model alone")
+    user: str = setting("", "text", "name of the user whose own teaching is laid on top of the site's; empty: none")
+    keep: int = setting(5000, "integer", "taught mails of each class that are kept; the oldest go", low=20, high=10**6)
+
+
+@dataclass(frozen=True, slots=True)
 class VirusSection:
     """[virus]  scanning through clamd"""
 
@@ -112,6 +121,7 @@ class Config:
     engine: EngineSection = field(default_factory=EngineSection)
     checks: ChecksSection = field(default_factory=ChecksSection)
     content: ContentSection = field(default_factory=ContentSection)
+    learning: LearningSection = field(default_factory=LearningSection)
     virus: VirusSection = field(default_factory=VirusSection)
     dns: DnsSection = field(default_factory=DnsSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
@@ -174,6 +184,7 @@ SECTIONS: Mapping[str, Any] = {
     "engine": EngineSection,
     "checks": ChecksSection,
     "content": ContentSection,
+    "learning": LearningSection,
     "virus": VirusSection,
     "dns": DnsSection,
     "greylist": GreylistSection,

@@ -185,6 +185,45 @@ def model(folder: Path) -> tuple[Any, Any]:
     return FilterChain().check(mail).probability, own.check(mail).probability
 
 
+def taught(folder: Path, user: str = "") -> str:
+    """A site's file in which ``user`` taught one mail."""
+    from mailfilter.classifier import Model
+    from mailfilter.classifier.site import SiteModel
+
+    site = SiteModel(Model.load(), folder / "site.db", user)
+    site.learn([(TAUGHT, True)])
+    site.close()
+    return str(folder / "site.db")
+
+
+TAUGHT = b"From: a@example.net\nSubject: pills\n\nbuy cheap pills now\n"
+
+
+def site(folder: Path) -> tuple[Any, Any]:
+    own = FilterChain(Config.from_mapping({"learning": {"site": taught(folder)}}))
+    return FilterChain().check(TAUGHT).probability, own.check(TAUGHT).probability
+
+
+def user(folder: Path) -> tuple[Any, Any]:
+    path = taught(folder, "ada")
+    tables = {"site": path}, {"site": path, "user": "ada"}
+    return tuple(FilterChain(Config.from_mapping({"learning": t})).check(TAUGHT).probability for t in tables)  # type: ignore[return-value]
+
+
+def keep(folder: Path) -> tuple[Any, Any]:
+    from mailfilter.classifier.site import SiteModel
+
+    found = []
+    for table in ({}, {"keep": 20}):
+        learning = {"site": str(folder / f"{len(table)}.db"), **table}
+        (check,) = [c for c in FilterChain(Config.from_mapping({"learning": learning})).local if c.name == "content"]
+        model = check.model  # type: ignore[attr-defined]
+        assert isinstance(model, SiteModel)
+        model.learn((b"Subject: %d\n\nhello\n" % number, False) for number in range(128))
+        found.append(model.describe()["levels"]["site"]["ham"])
+    return found[0], found[1]
+
+
 def clamd(folder: Path) -> tuple[Any, Any]:
     with FakeClamd(replies(b"stream: Test.Name FOUND\0")) as server:
         found = FilterChain(Config.from_mapping({"virus": {"clamd": [server.address]}})).check(b"\n")
@@ -284,6 +323,9 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "checks.plugins": plugins,
     "checks.settings": plugin_settings,
     "content.model": model,
+    "learning.site": site,
+    "learning.user": user,
+    "learning.keep": keep,
     "virus.clamd": clamd,
     "virus.on_infected": scanned("on_infected", ScanState.INFECTED, "bounce"),
     "virus.on_unavailable": scanned("on_unavailable", ScanState.UNAVAILABLE, "hold"),

@@ -7,11 +7,29 @@ nobody anything: it is shown as unsure instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..classifier.model import Model
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
+
+if TYPE_CHECKING:
+    from ..classifier import Judgement
+    from ..message import Message
+
+
+class ContentModel(Protocol):
+    """What the check asks of a model: `mailfilter.classifier.Model`, or `SiteModel`, which goes on learning."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it was trained on, for people."""
+        ...
+
+    def judge(self, messages: Sequence[Message]) -> Judgement:
+        """Calibrated log-odds of spam of each message, and how much has been seen of such mail (0..1)."""
+        ...
+
 
 QUIET = 1.0
 """Log-odds, either way, up to which the model says nothing."""
@@ -27,7 +45,7 @@ class ContentCheck:
     name = "content"
     symbols = declared_by("content")
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: ContentModel) -> None:
         self.model = model
 
     def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:

@@ -147,7 +147,7 @@ class Journal:
     def rows(self, who: Sequence[str], after: int) -> Iterator[Row]:
         """Mails that one of ``who`` taught, later than the row ``after``, in order."""
         marks = ",".join("?" * len(who))
-        query = f"SELECT id, who, digest, spam, below, grams FROM mail WHERE id > ? AND who IN ({marks}) ORDER BY id"
+        query = f"SELECT id, who, digest, spam, below, grams FROM mail WHERE id > ? AND +who IN ({marks}) ORDER BY id"
         for row in self._db.execute(query, (after, *who)):
             yield Row(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
 

@@ -24,7 +24,7 @@ from .features import Extractor
 from .journal import Done, Journal, Row
 from .model import Judgement, Model
 from .site_explain import site_clues
-from .site_features import NAMES, GramExtractor, Grams
+from .site_features import SHARED, GramExtractor, Grams
 from .site_state import State
 from .spans import Clue
 
@@ -68,7 +68,7 @@ class SiteModel:
         self.path, self.user, self.keep = str(path), user or "", keep
         self._who = ("", self.user) if self.user else ("",)
         self._lock = threading.RLock()
-        self._names = tuple(v.name for v in views.VIEWS if v.name in {*NAMES, *base.layout.names})
+        self._names = tuple(v.name for v in views.VIEWS if v.name in {"header", *SHARED, *base.layout.names})
         self._base_extractor, self._extractor = Extractor(base.layout), GramExtractor()
         self._journal: Journal | None = None
         self._opened: tuple[int, ...] = ()
@@ -186,9 +186,11 @@ class SiteModel:
 
     def _see(self, message: Message) -> Seen:
         texts = dict(zip(self._names, views.views(message, self._names), strict=True))
-        features = self._base_extractor.hash([texts[name] for name in self.base.layout.names])
+        used = self.base.layout.names
+        features = self._base_extractor.hash([texts[name] for name in used])
         judged = self.base.judge_features((features,))
-        grams = self._extractor.extract(message, texts)
+        shared = features if used == SHARED else self._extractor.shared.hash([texts[name] for name in SHARED])
+        grams = self._extractor.extract(message, texts["header"], shared)
         return Seen(texts, float(judged.log_odds[0]), float(judged.support[0]), grams)
 
     def _open(self) -> Journal:
@@ -223,7 +225,7 @@ class SiteModel:
             self._state.catch_up(journal)
             if self._state.position.last - before > _SNAPSHOT_AFTER:
                 self._state.store(journal)
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             raise StoreError(f"{self.path}: {error}; move it away and learn again") from None
         self._version = version
 

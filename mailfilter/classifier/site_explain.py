@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import gram_slots, token_slots, token_spans
-from .site_features import BITS, DROP, GRAMS, PARTS, SENDER, Grams, sender
+from .site_features import BITS, DROP, GRAMS, PARTS, SENDER, VIEWS, Grams, sender
 from .site_level import ONE, Level
 from .site_state import State
 from .spans import Clue
@@ -45,9 +45,9 @@ def _level_clues(
     level: Level, factors: tuple[float, ...], message: Message, texts: Mapping[str, bytes], grams: Grams, prefix: str
 ) -> Iterator[Clue]:
     region = 0
-    for (_, names), factor, count in zip(PARTS, factors, grams.counts, strict=True):
+    for (_, views), factor, count in zip(PARTS, factors, grams.counts, strict=True):
         unit = factor / (ONE * math.sqrt(count))
-        for name in names:
+        for name in VIEWS[region : region + views]:
             text = sender(message).encode("utf-8", "replace") if name == SENDER else texts[name]
             table = level.weights[region << BITS : (region + 1) << BITS]
             for start, end, total in _runs(name, text, table):

@@ -1,21 +1,20 @@
 """What a site's own learner looks at: every view of a mail, and who sent it to whom on which way.
 
 Unlike the shipped model, a site's learner may lean on what does not carry over to other sites: the whole header
-block, addresses, hosts, signing domains, lists.  Of the n-grams every other one is kept, by its hash: measured to
-cost no accuracy, and it halves what is stored of a taught mail.  What is stored are numbers of slots, no text.
+block, addresses, hosts, signing domains, lists.  Of the overlapping windows every other one is kept, by its hash:
+measured to cost no accuracy, and it halves what is stored of a taught mail.  Stored are numbers of slots, no text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import features, views
-from .features import gram_slots, token_slots
+from . import features
+from .features import Extractor, Features, gram_slots, layout, token_slots
 from .relations import organisation
 
 if TYPE_CHECKING:
@@ -23,28 +22,27 @@ if TYPE_CHECKING:
 
 BITS = 18
 """Binary logarithm of the number of slots of a view."""
+DROP = features.BITS - BITS
+"""Low bits of a slot of `mailfilter.classifier.features` that are dropped here."""
 SENDER = "sender"
-PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("header", ("header",)),
-    ("body", ("body",)),
-    ("text", ("text",)),
-    ("words", ("words",)),
-    ("meta", ("subject", "links", "marks")),
-    (SENDER, (SENDER,)),
-)
-"""The learner's parts and the views of each; all but ``sender`` are those of `mailfilter.classifier.views`."""
-NAMES = tuple(view.name for view in views.VIEWS if any(view.name in part[1] for part in PARTS))
-GRAMS = frozenset(view.name for view in views.VIEWS if view.kind == "grams")
-REGIONS = tuple(name for _, names in PARTS for name in names)
-SLOTS = len(REGIONS) << BITS
-FORMAT = f"1.{features.FORMAT} {' '.join(REGIONS)}"
+SHARED = ("body", "text", "subject", "links", "words", "marks")
+"""Views that the shipped model looks at too, so that their n-grams are made once."""
+VIEWS = ("header", SENDER, *SHARED)
+"""All views, in the order of their regions in the table of weights."""
+PARTS = (("header", 1), (SENDER, 1), ("body", 1), ("text", 1), ("lead", 2), ("words", 2))
+"""Parts of the learner and how many views each has, in order: ``lead`` is subject and links, ``words``
+the words and the marks of how the mail is built."""
+GRAMS = ("header", "body", "text", "subject", "links")
+"""Views that are read as overlapping windows; of these every other n-gram is kept."""
+SLOTS = len(VIEWS) << BITS
+FORMAT = f"1.{features.FORMAT} {' '.join(VIEWS)}"
 """Names everything that decides which slot an n-gram has; a file of another format cannot be used."""
 
 _STAMP_MASK = (1 << 17) - 1
 _SIGNER = re.compile(r"(?:^|;)\s*d=([a-z0-9.-]+)")
 _LINKS = 40
-DROP = features.BITS - BITS
-"""Low bits of a slot of `mailfilter.classifier.features` that are dropped here."""
+_LAST_GRAMS = SHARED.index(GRAMS[-1])
+_FIRST_OF_PART = [sum(size for _, size in PARTS[:at]) for at in range(len(PARTS))]
 
 
 class Grams(NamedTuple):
@@ -62,7 +60,7 @@ class Grams(NamedTuple):
         """The inverse of `to_bytes`.  Raises ValueError if ``data`` is not of that form."""
         numbers = np.frombuffer(data, "<u4")
         counts, slots = numbers[: len(PARTS)].tolist(), numbers[len(PARTS) :]
-        if len(counts) != len(PARTS) or sum(counts) != len(slots) or 0 in counts or int(slots.max()) >= SLOTS:
+        if len(counts) != len(PARTS) or sum(counts) != len(slots) or 0 in counts:
             raise ValueError("what is stored of a mail is damaged")
         return cls(slots, tuple(counts))
 
@@ -98,43 +96,40 @@ def sender(message: Message) -> str:
 
 
 class GramExtractor:
-    """Makes `Grams`.  Holds a stamp table, so one per thread."""
+    """Makes `Grams`.  Holds stamp tables, so one per thread."""
 
     def __init__(self) -> None:
+        self.shared = Extractor(layout(SHARED))
         self._stamps = np.zeros(_STAMP_MASK + 1, np.uint16)
         self._order = np.arange(1 << 16, dtype=np.uint16)
 
-    def extract(self, message: Message, texts: Mapping[str, bytes]) -> Grams:
-        """N-grams of one mail of which the views `NAMES` are made already (``texts``, by name).
+    def extract(self, message: Message, header: bytes, shared: Features) -> Grams:
+        """N-grams of one mail of which the view ``header`` and the features of `SHARED` are made already.
 
-        The first slot of each part stands in every mail: the part's constant.
+        The first slot of each view stands in every mail: a constant.
         """
-        pieces: list[NDArray[np.uint32]] = []
-        starts: list[int] = []
-        total = region = 0
-        for _, names in PARTS:
-            starts.append(total)
-            pieces.append(np.array([region << BITS], np.uint32))
-            total += 1
-            for name in names:
-                text = sender(message).encode("utf-8", "replace") if name == SENDER else texts[name]
-                piece = hashed(name, text) + np.uint32(region << BITS)
-                pieces.append(piece)
-                total += len(piece)
-                region += 1
-        slots = np.concatenate(pieces)
-        order = self._order[:total]
+        grams = reduced("header", gram_slots(header))
+        tokens = reduced(SENDER, token_slots(sender(message).encode("utf-8", "replace"))) + np.uint32(1 << BITS)
+        slots = np.concatenate((_CONSTANTS[:1], grams, _CONSTANTS[1:], tokens))
+        order = self._order[: len(slots)]
         places = slots & np.uint32(_STAMP_MASK)
         self._stamps[places] = order
-        kept = self._stamps[places] == order
-        kept[starts] = True
-        return Grams(slots[kept], tuple(np.add.reduceat(kept, starts, dtype=np.intp).tolist()))
+        once = self._stamps[places] == order
+        starts = [0, len(grams) + 1]
+        once[starts] = True
+        ends = np.cumsum(shared.counts)
+        even = (shared.slots & 1) == 0
+        even[ends[_LAST_GRAMS] :] = True
+        rest = (shared.slots[even] >> DROP).astype(np.uint32) + np.uint32(2 << BITS)
+        kept = np.add.reduceat(even, ends - shared.counts, dtype=np.intp).tolist()
+        counts = np.add.reduceat(once, starts, dtype=np.intp).tolist() + kept
+        return Grams(np.concatenate((slots[once], rest)), tuple(np.add.reduceat(counts, _FIRST_OF_PART).tolist()))
 
 
-def hashed(name: str, text: bytes) -> NDArray[np.uint32]:
-    """Slots, within the region of the view ``name``, of what is kept of ``text``; duplicates included."""
-    if name in GRAMS:
-        found = gram_slots(text)
-        kept: NDArray[np.uint32] = found[(found & np.uint32(1)) == 0]
-        return kept >> np.uint32(DROP)
-    return (token_slots(text) >> np.uint64(DROP)).astype(np.uint32)
+def reduced(view: str, slots: NDArray[np.uint32] | NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """Slots within a region of what is kept of a view, of the slots of all (`mailfilter.classifier.features`)."""
+    kept = slots[(slots & 1) == 0] if view in GRAMS else slots
+    return (kept >> DROP).astype(np.uint32)
+
+
+_CONSTANTS = np.array([0, 1 << BITS], np.uint32)

@@ -13,9 +13,16 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import MailFilterError
-from . import check, doctor, quarantine, rescore, train
+from . import check, doctor, learn, quarantine, rescore, train
 
-_COMMANDS = {"check": check, "rescore": rescore, "train": train, "quarantine": quarantine, "doctor": doctor}
+_COMMANDS = {
+    "check": check,
+    "rescore": rescore,
+    "train": train,
+    "learn": learn,
+    "quarantine": quarantine,
+    "doctor": doctor,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
