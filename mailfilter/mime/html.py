@@ -1,39 +1,48 @@
 """HTML to what a reader sees, what is hidden from him, and links; linear in the size of the source.
 
-A tokeniser of ours over ``source.split("<")``: comments and inline tags do not separate words, block tags do;
-``script``, ``style`` and ``title`` are not shown; text within an element that a style or the ``hidden``
-attribute makes invisible is kept apart.  Comments for Outlook (``<!--[if mso]>``) count as hidden.
+A tokeniser over ``source.split("<")``: comments and inline tags do not separate words, block tags do; ``script``
+and ``style`` are not shown; text within an element that a style or the ``hidden`` attribute makes invisible is
+kept apart, and so are the title and what only Outlook shows (``<!--[if mso]>``).
+
+Why no parser that builds a tree: see docs/decisions/0001-reader.md.
 """
 
 from __future__ import annotations
 
-import contextlib
 import html as _entities
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import urljoin
 
 from .links import Link, Origin, clean_url, host_of
+from .tags import ANCHOR, ANCHOR_END, BLOCK, CELL, CLOSED_BY_NEXT, INLINE, KINDS, NOTHING, RAW, VOID
+
+_BREAK, _VEILED, _SHRUNK = "\x1e", "\x1c", "\x1d"
+"""Marks of ours, dropped from the source: the end of a line; and, before what follows a ``<``, that the tag hides
+its content wholly, or until a font size is set."""
+_MARKS = (_VEILED, _SHRUNK)
+_DROP = {ord(mark): None for mark in (_BREAK, _VEILED, _SHRUNK)}
+_SEPARATORS = {BLOCK: _BREAK, CELL: " "}
 
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]*")
-_ATTRIBUTE = re.compile(
-    r"""\b(href|src|action|background|formaction)\s{0,20}=\s{0,20}(?:"([^"]*)"?|'([^']*)'?|([^\s<>"']+))""", re.I
-)
-_INVISIBLE = re.compile(
-    r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|font-size\s{0,9}:\s{0,9}0(?![.\d]*[1-9])"
-    r"|opacity\s{0,9}:\s{0,9}0(?![.\d]*[1-9])|\shidden(?=[\s=/>]|\Z)|mso-hide\s{0,9}:\s{0,9}all"
-    r"|font-size\s{0,9}:\s{0,9}1px(?=.{0,200}(?<!-)color)", re.I | re.S
+_VALUE = re.compile(r"""\s{0,20}=\s{0,20}(?:"([^"]*)"?|'([^']*)'?|([^\s<>"']+))""")
+_QUOTED = re.compile(r"""=\s{0,20}(?:"[^"]*"|'[^']*')""")
+_OPENED = re.compile(r"""=\s{0,20}(["'])""")
+_ATTRIBUTES: tuple[tuple[str, Origin], ...] = (
+    ("href", "href"), ("src", "src"), ("background", "src"), ("action", "action"), ("data", "src"),
 )  # fmt: skip
-_MAY_HIDE = ("display", "hidden", "font-size", "opacity", "visibility")
-_INLINE = frozenset(
-    ["a", "abbr", "acronym", "b", "basefont", "bdi", "bdo", "big", "blink", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark", "nobr", "o:p", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr", "meta", "link", "base"]
-)
-_RAW = frozenset(["script", "style", "title", "xmp", "iframe", "noembed", "noframes", "template"])
-_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr", "basefont"])
-_SELF_CLOSING = frozenset(["p", "li", "td", "th", "tr", "option", "dt", "dd"])
-_ORIGINS: dict[str, Origin] = {
-    "href": "href", "src": "src", "background": "src", "action": "action", "formaction": "action",
-}  # fmt: skip
+_BLANK = r"\s{0,9}"
+_ZERO = rf"{_BLANK}:{_BLANK}0(?![.\d]{{0,20}}[1-9])"
+_HIDING = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"display{_BLANK}:{_BLANK}none", rf"visibility{_BLANK}:{_BLANK}hidden", rf"opacity{_ZERO}", r" hidden(?=[ =/>])",
+    )
+)  # fmt: skip
+_TINY = re.compile(rf"font-size{_ZERO}")
 
 
 class Rendered(NamedTuple):
@@ -49,29 +58,69 @@ def render(source: str, max_links: int = 10_000) -> Rendered:
     """Visible text (one line per block), hidden text, and links with the text that shows them."""
     renderer = _Renderer(source, max_links)
     renderer.run()
-    return Rendered(
-        _tidy("".join(renderer.shown)), _tidy(" ".join(renderer.veiled)), renderer.finish(), renderer.capped
-    )
+    if renderer.asides:
+        aside = _Renderer(" ".join(renderer.asides), max_links - len(renderer.links))
+        aside.run()
+        renderer.veiled += (_BREAK, *aside.shown)
+        renderer.links += aside.links
+        renderer.capped |= aside.capped
+    links = _resolved(renderer.links, renderer.base)
+    return Rendered(_tidy("".join(renderer.shown)), _tidy("".join(renderer.veiled)), links, renderer.capped)
 
 
 def _tidy(text: str) -> str:
     """Entities decoded, runs of blanks made one, empty lines dropped."""
     if "&" in text:
-        text = _entities.unescape(text)
-    return "\n".join([line for raw in text.split("\n") if (line := " ".join(raw.split()))])
+        text = text.replace("&nbsp;", " ")
+        if "&" in text:
+            text = _entities.unescape(text)
+    return "\n".join([" ".join(line.split()) for line in text.split(_BREAK) if line and not line.isspace()])
+
+
+def _chunks(source: str) -> list[str]:
+    """What follows each ``<``, marked where a style hides what comes."""
+    chunks = source.split("<")
+    if source.isascii():
+        low = source.lower()
+    else:  # only ASCII in lower case: faster, and positions stay
+        low = source.encode("utf-8", "replace").lower().decode("utf-8")
+    if "style" in low or " hidden" in low:
+        for mark, patterns in ((_VEILED, _HIDING), (_SHRUNK, (_TINY,))):
+            ends = sorted([match.end() for pattern in patterns for match in pattern.finditer(low)])
+            if ends:
+                _mark(chunks, ends, mark)
+    return chunks
+
+
+def _mark(chunks: list[str], ends: list[int], mark: str) -> None:
+    """Put a mark before the chunks within whose tag one of the positions (in order) lies."""
+    following = iter(ends)
+    end = next(following, None)
+    start = 0
+    for i, total in enumerate(list(accumulate(map(len, chunks)))):
+        stop = total + i
+        while end is not None and end <= stop:
+            chunk = chunks[i]
+            if chunk[:1] not in _MARKS and ">" not in chunk[: end - start]:
+                chunks[i] = mark + chunk
+            end = next(following, None)
+        if end is None:
+            return
+        start = stop + 1
 
 
 class _Renderer:
-    """One pass over one text."""
+    """One pass over one text; whoever needs more chunks takes them from the same iterator."""
 
     def __init__(self, source: str, max_links: int) -> None:
-        self.chunks = source.replace("\r", " ").replace("\n", " ").split("<")
-        self.at = 1
-        self.shown = [self.chunks[0]]
+        if _BREAK in source or _VEILED in source or _SHRUNK in source:
+            source = source.translate(_DROP)
+        chunks = _chunks(source)
+        self.shown = [chunks[0]]
         self.veiled: list[str] = []
-        self.out = self.shown
-        self.veil = ""
-        self.veil_depth = 0
+        self.asides: list[str] = []
+        self.chunks: Iterator[str] = iter(chunks)
+        next(self.chunks)
         self.links: list[tuple[str, Origin, str]] = []
         self.anchor = ""
         self.anchor_out = self.shown
@@ -79,161 +128,212 @@ class _Renderer:
         self.base = ""
         self.max_links = max_links
         self.capped = False
-        self.open_quotes = {'"': True, "'": True}
-        low = source.lower()
-        self.may_hide = any(word in low for word in _MAY_HIDE)
+        self.unclosed: set[str] = set()
 
     def run(self) -> None:
-        chunks = self.chunks
-        while self.at < len(chunks):
-            chunk = chunks[self.at]
-            self.at += 1
-            match = _NAME.match(chunk)
-            if match:
-                self.tag(match[0].lower(), chunk, match.end())
-            elif chunk[:1] in ("!", "?", "/"):
-                self.declaration(chunk)
-            else:
-                self.out.append("<" + chunk)
+        """Take the whole text."""
+        chunks = None
+        while chunks is not self.chunks:  # an unclosed quote makes a new iterator
+            chunks = self.chunks
+            self.walk(self.shown, "", False)
         self.close_anchor()
 
-    def tag(self, name: str, chunk: str, end: int) -> None:
-        """A start or end tag and the text after it."""
-        attributes, _, text = chunk[end:].partition(">")
-        if "=" in attributes and ('"' in attributes or "'" in attributes):
-            attributes, text = self.whole(attributes, text)
-        if name[0] == "/":
-            self.end_tag(name[1:])
-        else:
-            self.start_tag(name, attributes)
-            if name in _RAW:
-                self.raw(name, text)
-                return
-        if text:
-            self.out.append(text)
-
-    def whole(self, attributes: str, text: str) -> tuple[str, str]:
-        """Attributes in which a quoted value may hold ``>`` or ``<``: go on to where the quote ends."""
-        for quote in ('"', "'"):
-            if attributes.count(quote) % 2 == 0 or f"={quote}" not in attributes.replace(" ", ""):
+    def walk(self, out: list[str], veil: str, shrunk: bool) -> None:
+        """Append text to ``out``, to the end of the source, or of the element ``veil`` if that is not empty."""
+        kinds, separators = KINDS.get, _SEPARATORS
+        depth = 1
+        for chunk in self.chunks:
+            head, closed, text = chunk.partition(">")
+            kind = kinds(head)
+            if kind is None or not closed:
+                kind = kinds(head.partition(" ")[0])
+                if kind is None or not closed or head.count('"') & 1 or head.count("'") & 1:
+                    kind, head, text = self.classify(chunk, head, closed, text, out, bool(veil))
+            if kind <= CELL:
+                if kind:
+                    out.append(separators[kind])
+            elif kind == ANCHOR_END:
+                self.close_anchor()
+            elif kind == NOTHING:
                 continue
-            if quote in text:
-                more, _, rest = text.partition(quote)
+            elif kind == RAW:
+                self.raw(head, text)
+                continue
+            else:
+                self.collect(head, kind == ANCHOR, out)
+            out.append(text)
+            if veil:
+                depth += _nesting(head, veil)
+                if depth <= 0 or (shrunk and "font-size" in head.lower()):
+                    self.shown.append(out.pop())
+                    out.append(" ")
+                    return
+
+    def classify(
+        self, chunk: str, head: str, closed: str, text: str, out: list[str], veiled: bool
+    ) -> tuple[int, str, str]:
+        """Kind, tag, and text after it, of what is not a plain tag."""
+        mark = chunk[:1]
+        marked = mark in _MARKS
+        if marked:
+            chunk, head = chunk[1:], head[1:]
+        match = _NAME.match(chunk)
+        if not match:
+            return self.declaration(chunk)
+        if not closed:
+            head, text = self.up_to_bracket(chunk)
+        elif "=" in head:
+            head, text = self.whole(head, text)
+        name = match[0].lower()
+        kind = KINDS.get(name, INLINE)
+        if veiled or not marked or name[0] == "/" or name in VOID or kind == RAW:
+            return kind, head, text
+        out.append(_SEPARATORS.get(kind, ""))
+        if kind == ANCHOR:
+            self.collect(head, True, self.veiled)
+        self.veiled += (_BREAK, text)
+        self.walk(self.veiled, name, mark == _SHRUNK)
+        return NOTHING, "", ""
+
+    def up_to_bracket(self, chunk: str) -> tuple[str, str]:
+        """A tag that goes on over further ``<`` up to a ``>``; without one it is text that looks like a tag."""
+        pieces = [chunk]
+        for following in self.chunks:
+            head, closed, text = following.partition(">")
+            pieces.append(head)
+            if closed:
+                return "<".join(pieces), text
+        return "", "<" + "<".join(pieces)
+
+    def whole(self, head: str, text: str) -> tuple[str, str]:
+        """A tag in which a quoted value may hold ``>`` or ``<``: it goes on to where the quote ends."""
+        match = _OPENED.search(_QUOTED.sub("", head))
+        quote = match[1] if match else ""
+        if not quote or quote in self.unclosed:
+            return head, text
+        if quote in text:
+            more, _, rest = text.partition(quote)
+            tail, _, text = rest.partition(">")
+            return f"{head}>{more}{quote}{tail}", text
+        pieces = [head, ">", text]
+        taken = []
+        for chunk in self.chunks:
+            more, found, rest = chunk.partition(quote)
+            pieces += ("<", more)
+            if found:
                 tail, _, text = rest.partition(">")
-                return f"{attributes}>{more}{quote}{tail}", text
-            if not self.open_quotes[quote]:
-                continue
-            pieces = [attributes, ">", text]
-            for i in range(self.at, len(self.chunks)):
-                chunk = self.chunks[i]
-                if quote in chunk:
-                    more, _, rest = chunk.partition(quote)
-                    tail, _, text = rest.partition(">")
-                    self.at = i + 1
-                    return "".join([*pieces, "<", more, quote, tail]), text
-                pieces += ("<", chunk)
-            self.open_quotes[quote] = False
-        return attributes, text
+                return "".join([*pieces, quote, tail]), text
+            taken.append(chunk)
+        self.unclosed.add(quote)
+        self.chunks = iter(taken)
+        return head, text
 
-    def start_tag(self, name: str, attributes: str) -> None:
-        if name not in _INLINE:
-            self.out.append("\n" if name not in ("td", "th") else " ")
-        if self.veil:
-            if name == self.veil and name not in _SELF_CLOSING:
-                self.veil_depth += 1
-            elif name == self.veil:
-                self.unveil()
-        if name == "a":
-            self.close_anchor()
-        if "=" in attributes:
-            self.collect(name, attributes)
-        if self.may_hide and not self.veil and name not in _VOID and attributes and _INVISIBLE.search(attributes):
-            self.veil, self.veil_depth, self.out = name, 1, self.veiled
-
-    def end_tag(self, name: str) -> None:
-        if name == "a":
-            self.close_anchor()
-        if name not in _INLINE:
-            self.out.append("\n" if name not in ("td", "th") else " ")
-        if name == self.veil:
-            self.veil_depth -= 1
-            if self.veil_depth <= 0:
-                self.unveil()
-
-    def unveil(self) -> None:
-        self.veil, self.out = "", self.shown
-
-    def raw(self, name: str, text: str) -> None:
+    def raw(self, head: str, text: str) -> None:
         """Pass over the content of a raw text element; a title is kept as hidden text."""
+        name = _NAME.match(head)[0].lower()  # type: ignore[index]
         closing = f"/{name}"
         skipped = [text]
-        while self.at < len(self.chunks):
-            chunk = self.chunks[self.at]
-            self.at += 1
+        for chunk in self.chunks:
             if chunk[: len(closing)].lower() == closing:
-                self.out.append(chunk.partition(">")[2])
+                self.shown.append(chunk.partition(">")[2])
                 break
             skipped.append(chunk)
         if name == "title":
-            self.veiled.append("<".join(skipped))
+            self.veiled += (_BREAK, "<".join(skipped), _BREAK)
 
-    def declaration(self, chunk: str) -> None:
-        """Comments, doctypes, processing instructions and other things that start with ``!``, ``?`` or ``/``."""
-        if not chunk.startswith("!--"):
-            if chunk[:7].lower() == "![endif" and self.veil == "!":
-                self.unveil()
-            self.out.append(chunk.partition(">")[2])
-            return
-        if chunk.startswith(("!-->", "!--->")):
-            self.out.append(chunk.partition(">")[2])
-            return
-        if chunk.startswith("!--[if") and not self.veil and not chunk.rstrip().endswith("-->"):
-            self.veil, self.out = "!", self.veiled
-            self.out.append(chunk.partition(">")[2])
-            return
-        start = 3
-        while True:
-            found = chunk.find("-->", start)
-            if found >= 0:
-                self.out.append(chunk[found + 3 :])
-                return
-            if self.at >= len(self.chunks):
-                return
-            chunk, start = self.chunks[self.at], 0
-            self.at += 1
+    def declaration(self, chunk: str) -> tuple[int, str, str]:
+        """Comments, doctypes and the like; a ``<`` before anything else is text."""
+        if not chunk or chunk[0] not in "!?/":
+            return INLINE, "", "<" + chunk
+        if not chunk.startswith("!--") or chunk.startswith(("!-->", "!--->")):
+            return INLINE, "", chunk.partition(">")[2]
+        pieces = []
+        piece: str | None = chunk[3:]
+        while piece is not None:
+            before, found, after = piece.partition("-->")
+            pieces.append(before)
+            if found:
+                if chunk.startswith("!--[if"):
+                    self.asides.append("<".join(pieces).partition("]>")[2])
+                return INLINE, "", after
+            piece = next(self.chunks, None)
+        return NOTHING, "", ""
 
-    def collect(self, name: str, attributes: str) -> None:
+    def collect(self, head: str, is_anchor: bool, out: list[str]) -> None:
         """Links in a tag's attributes."""
-        for attribute, double, single, bare in _ATTRIBUTE.findall(attributes):
-            url = clean_url(double or single or bare)
-            if "&" in url:
-                url = _entities.unescape(url)
-            kind = attribute.lower()
-            if not url:
-                continue
-            if name == "base":
+        if is_anchor:
+            self.close_anchor()
+            url = _attribute(head, "href")
+            if url and len(self.links) < self.max_links:
+                self.anchor, self.anchor_out, self.anchor_start = url, out, len(out)
+            self.capped |= bool(url) and not self.anchor
+            return
+        is_base = head[:5].lower() == "base "
+        for name, origin in _ATTRIBUTES:
+            url = _attribute(head, name)
+            if url and is_base:
                 self.base = self.base or url
-            elif len(self.links) >= self.max_links:
+            elif url and len(self.links) < self.max_links:
+                self.links.append((url, origin, ""))
+            elif url:
                 self.capped = True
-            elif kind == "href" and name == "a":
-                self.anchor, self.anchor_out, self.anchor_start = url, self.out, len(self.out)
-            else:
-                self.links.append((url, _ORIGINS[kind], ""))
 
     def close_anchor(self) -> None:
+        """An anchor ends at its end tag or where the next one starts."""
         if self.anchor:
-            text = _tidy("".join(self.anchor_out[self.anchor_start :])).replace("\n", " ")
-            self.links.append((self.anchor, "href", text))
+            text = "".join(self.anchor_out[self.anchor_start :])
+            if "&" in text or _BREAK in text:
+                text = _tidy(text)
+            self.links.append((self.anchor, "href", " ".join(text.split())))
             self.anchor = ""
 
-    def finish(self) -> list[Link]:
-        """The links, relative ones resolved where a ``base`` says against what."""
-        found = []
-        for url, origin, text in self.links:
+
+def _attribute(head: str, name: str) -> str:
+    """The URL that an attribute of a tag holds, ``""`` if it has none of that name."""
+    start = head.find(name)
+    if start > 0 and head[start - 1] == " " and (match := _VALUE.match(head, start + len(name))):
+        url = match[1] or match[2] or match[3] or ""
+    else:
+        url = _odd_attribute(head, name)
+    if url:
+        url = clean_url(url)
+        return _entities.unescape(url) if "&" in url else url
+    return ""
+
+
+def _odd_attribute(head: str, name: str) -> str:
+    """The same where the name is not in lower case, or not after a blank."""
+    low = head.lower()
+    start = low.find(name)
+    while start > 0:
+        end = start + len(name)
+        if (low[start - 1] in " \t\r\n\f\"'/" or low.startswith("form", start - 4)) and (
+            match := _VALUE.match(head, end)
+        ):
+            return match[1] or match[2] or match[3] or ""
+        start = low.find(name, end)
+    return ""
+
+
+def _nesting(head: str, veil: str) -> int:
+    """What a tag does to the depth within an invisible element."""
+    match = _NAME.match(head)
+    if not match:
+        return 0
+    name = match[0].lower()
+    if name == f"/{veil}":
+        return -1
+    return (-1 if veil in CLOSED_BY_NEXT else 1) if name == veil else 0
+
+
+def _resolved(links: Iterable[tuple[str, Origin, str]], base: str) -> list[Link]:
+    """The links with their hosts, relative ones resolved where a ``base`` says against what."""
+    found = []
+    for url, origin, text in links:
+        host = host_of(url)
+        if not host and base and ":" not in url.partition("/")[0]:
+            with suppress(ValueError):
+                url = urljoin(base, url)
             host = host_of(url)
-            if not host and self.base and ":" not in url.partition("/")[0]:
-                with contextlib.suppress(ValueError):
-                    url = urljoin(self.base, url)
-                host = host_of(url)
-            found.append(Link(url, text, origin, host))
-        return found
+        found.append(Link(url, text, origin, host))
+    return found

@@ -14,6 +14,7 @@ _TAIL = re.compile(r"[^\s<>\"\x00-\x20]{1,4096}")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}:")
 _SLASHES = re.compile(r"[\\/]*")
 _HOST_END = re.compile(r"[/?#\\]")
+_PLAIN_HOST = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9.-]*[a-zA-Z0-9-]\Z")
 _TRAILING = ".,;:!?'*_~|"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _WEB = frozenset(("http:", "https:", "ftp:"))
@@ -30,6 +31,9 @@ class Link(NamedTuple):
 
 def host_of(url: str) -> str:
     """The host that a browser would go to, lower case, ``""`` if there is none (``mailto:``, relative links)."""
+    pieces = url.split("/", 3)
+    if len(pieces) > 2 and not pieces[1] and pieces[0].lower() in _WEB and _PLAIN_HOST.match(pieces[2]):
+        return pieces[2].lower()
     match = _SCHEME.match(url)
     if match:
         if match[0].lower() not in _WEB and not url.startswith("//", match.end()):
