@@ -121,20 +121,17 @@ class Model:
         starts = np.cumsum(counts.ravel()) - counts.ravel()
         unseen = np.add.reduceat(found == UNSEEN, starts, dtype=np.int64).reshape(counts.shape)
         sums = np.add.reduceat(found, starts, dtype=np.int64).reshape(counts.shape) - UNSEEN * unseen
-        return self._fuse(self._by_part(sums), self._by_part(counts - unseen), counts.sum(axis=1))
-
-    def _by_part(self, per_view: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sums over the views of each part; shape (mails, parts)."""
-        result = np.zeros((len(per_view), len(self.layout.parts)), np.int64)
-        for view, part in enumerate(self.layout.part_of_view):
-            result[:, part] += per_view[:, view]
-        return result
+        views_of_part = np.equal.outer(self.layout.part_of_view, range(len(self.layout.parts))).astype(np.int64)
+        return self._fuse(sums @ views_of_part, (counts - unseen) @ views_of_part, counts.sum(axis=1))
 
     def _fuse(self, sums: NDArray[np.int64], known: NDArray[np.int64], total: NDArray[np.int64]) -> Judgement:
         fusion = self.fusion
+        steps = np.array(fusion.scale) * np.array(fusion.factors)
+        terms = sums * steps / np.sqrt(np.maximum(known, 1))
         raw = np.full(len(total), fusion.bias)
-        for part, (scale, factor) in enumerate(zip(fusion.scale, fusion.factors, strict=True)):
-            raw += factor * (sums[:, part] * scale / np.sqrt(np.maximum(known[:, part], 1.0)))
+        # Column by column: numpy's own sum over a row may add in another order for another batch.
+        for part in range(terms.shape[1]):
+            raw += terms[:, part]
         share = known.sum(axis=1) / np.maximum(total, 1)
         low, high = fusion.trust
         return Judgement(raw * np.clip((share - low) / (high - low), 0.0, 1.0), share)

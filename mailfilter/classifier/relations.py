@@ -103,9 +103,9 @@ def _writing(message: Message) -> list[str]:
     head, subject = text[:2000], message.subject
     size = max(len(head), 1)
     raw = head.encode("utf-8", "replace")
-    capitals = sum(map(raw.count, _CAPITALS)) if head.isascii() else sum(map(str.isupper, head))
-    digits = sum(map(raw.count, _DIGITS))
-    beyond = 0 if head.isascii() else len(head) - sum(map(str.isascii, head))
+    capitals = len(raw) - len(raw.translate(None, _CAPITALS)) if head.isascii() else sum(map(str.isupper, head))
+    digits = len(raw) - len(raw.translate(None, _DIGITS))
+    beyond = 0 if head.isascii() else len(head) - len(head.encode("ascii", "ignore"))
     return [
         "len=" + _grade(len(text) // 16),
         f"up={10 * capitals // size}",
@@ -118,8 +118,8 @@ def _writing(message: Message) -> list[str]:
     ]
 
 
-_CAPITALS = tuple(bytes((byte,)) for byte in range(65, 91))
-_DIGITS = tuple(bytes((byte,)) for byte in range(48, 58))
+_CAPITALS = bytes(range(65, 91))
+_DIGITS = bytes(range(48, 58))
 
 
 def relations(message: Message) -> list[str]:
