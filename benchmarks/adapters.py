@@ -57,6 +57,8 @@ def require(program: str) -> str:
 class ProgramFilter(Filter):
     """What filters that are programs share: a scratch folder, and a call with a limit of time."""
 
+    in_process = False
+
     def __init__(self) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="mailfilter-bench-")
         self.folder = Path(self._scratch.name)

@@ -62,6 +62,8 @@ class Filter(ABC):
 
     name: str
     threshold: float | None = None
+    in_process = True
+    """Whether it runs in this process, so that the time of a single mail says something of the filter."""
 
     @abstractmethod
     def classify(self, raw: bytes) -> Answer:
