@@ -147,7 +147,7 @@ def _collect(mails: Iterable[Example | tuple[bytes, bool]], options: Options) ->
             dropped += 1
             continue
         texts[key] = None
-        for part, rows in enumerate(_by_part(extractor.hash(made), used.part_of_view, count)):
+        for part, rows in enumerate(_by_part(extractor.hash_in_order(made), used.part_of_view, count)):
             pieces[part].append(rows)
         spam.append(example.spam)
         corpus.append(names.setdefault(example.corpus, len(names)))
