@@ -103,6 +103,13 @@ class _Tar(tarfile.TarFile):
     members: list[tarfile.TarInfo]
     ended: tarfile.HeaderError | None = None
 
+    def next(self) -> tarfile.TarInfo | None:
+        """The next member; the first one is read when the file is opened."""
+        try:
+            return super().next()
+        except RecursionError:  # each extended header is read inside the one before
+            raise tarfile.ReadError("extended headers without end") from None
+
     def forwards(self) -> Iterator[tarfile.TarInfo]:
         """Each member; raises `READ_ERRORS` where the archive is damaged or ends early."""
         before = -1
