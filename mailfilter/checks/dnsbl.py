@@ -141,14 +141,15 @@ class DnsblCheck:
 
     def ask(self, mail: Mail) -> Asking:
         """One round: all lists at once."""
+        if not self.lists:
+            return (Symbol(NOT_ASKED, 1.0, "no list is configured"),)
         address, reason = _asked_about(mail)
         if not address:
             return (Symbol(NOT_ASKED, 1.0, reason),) if reason else ()
         family = "ipv6" if ":" in address else "ipv4"
         lists = [definition for definition in self.lists if family in definition.families]
         if not lists:
-            reason = f"no list that is configured knows {family} addresses" if self.lists else "no list is configured"
-            return (Symbol(NOT_ASKED, 1.0, reason),)
+            return (Symbol(NOT_ASKED, 1.0, f"no list that is configured knows {family} addresses"),)
         answers = yield tuple(list_query(definition, address) for definition in lists)
         read = [read_list_answer(definition, _dns(answer)) for definition, answer in zip(lists, answers, strict=True)]
         return _findings(lists, read, address)

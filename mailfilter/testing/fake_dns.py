@@ -75,6 +75,7 @@ class FakeDns:
         """Stop listening; replies still on their way are dropped."""
         self._stopped.set()
         with contextlib.suppress(OSError):
+            self._udp.sendto(b"", self._udp.getsockname())  # wakes the thread that waits for questions
             self._tcp.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
@@ -132,7 +133,6 @@ class FakeDns:
 
     # -------------------------------------------------------------------------------------------- how it is said
     def _serve_udp(self) -> None:
-        self._udp.settimeout(0.05)
         while not self._stopped.is_set():
             try:
                 wire, client = self._udp.recvfrom(4096)
