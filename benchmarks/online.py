@@ -24,6 +24,7 @@ from .corpus import Corpus, load, miss_at, presented, roca
 from .filters import MAKERS, Answers, Filter, Flags, LeftOut, Setup, make
 from .metrics import compare, ece, error_row, errors, lam, ranking_row, short
 from .plots import Progress, check, draw_progress
+from .saved import fingerprint, load_saved, save
 
 QUICK = 100
 POINTS = 25
@@ -53,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--views", choices=("portable", "everything"), default="everything", help="of ours, when it starts from nothing"
     )
+    parser.add_argument("--save", metavar="FOLDER", help="keep the answers of each filter there")
+    parser.add_argument("--against", action="append", default=[], metavar="FILE", help="answers kept by --save")
     parser.add_argument("--plot", metavar="FILE", help="learning curves as .png or .svg")
 
 
@@ -72,6 +75,8 @@ def _on_corpus(corpus: Corpus, args: argparse.Namespace) -> Iterator[dict[str, o
     about: dict[str, object] = {"benchmark": "online", "corpus": corpus.name, "headers": args.headers}
     about["feedback"] = args.feedback
     mails = [presented(mail.raw, args.headers) for mail in corpus.mails]
+    asked = fingerprint(mails, spam, f"{args.headers} {args.feedback}")
+    kept = [load_saved(path, asked) for path in args.against]
     runs: list[Run] = []
     for label, name, setup in _contestants(args):
         try:
@@ -79,13 +84,16 @@ def _on_corpus(corpus: Corpus, args: argparse.Namespace) -> Iterator[dict[str, o
                 runs.append(play(label, tested, mails, spam, when(args.feedback, len(mails))))
                 known = {"trained_on_it": True} if corpus.name in tested.trained_on() else {}
                 yield about | {"filter": label} | known | _row(runs[-1], tested, spam)
+            if args.save:
+                save(args.save, label, asked, runs[-1].answers)
         except LeftOut as reason:
             yield about | {"filter": label, "left_out": str(reason)}
-    yield from (about | {"comparison": found} for found in _comparisons(runs, spam))
-    if args.plot and runs:
+    everyone = [(one.name, one.answers) for one in runs] + [(f"{name} (saved)", answers) for name, answers in kept]
+    yield from (about | {"comparison": found} for found in _comparisons(everyone, spam))
+    if args.plot and everyone:
         curves = [
-            Progress(one.name, [point["mails"] for point in points], [point["one_minus_roca_pct"] for point in points])
-            for one, points in ((one, curve(one.answers, spam)) for one in runs)
+            Progress(label, [point["mails"] for point in points], [point["one_minus_roca_pct"] for point in points])
+            for label, points in ((label, curve(answers, spam)) for label, answers in everyone)
         ]
         title = f"{corpus.name}, {args.feedback} feedback"
         path = args.plot if len(args.corpus) == 1 else _numbered(args.plot, corpus.name)
@@ -180,11 +188,11 @@ def _point(answers: Answers, spam: Flags, end: int) -> dict[str, Any]:
     return point
 
 
-def _comparisons(runs: Sequence[Run], spam: Flags) -> Iterator[dict[str, object]]:
+def _comparisons(everyone: Sequence[tuple[str, Answers]], spam: Flags) -> Iterator[dict[str, object]]:
     """The first filter against each other one, on all mails and on those after the first `SKIP`."""
-    for other in runs[1:]:
-        for name, start in (("all", 0), (f"after_first_{SKIP}", SKIP)):
+    for label, other in everyone[1:]:
+        name, first = everyone[0]
+        for part, start in (("all", 0), (f"after_first_{SKIP}", SKIP)):
             if len(spam) > 2 * start:
-                first, second = runs[0].answers, other.answers
-                scores, called = (first.score[start:], second.score[start:]), (first.spam[start:], second.spam[start:])
-                yield {"mails": name} | compare((runs[0].name, other.name), scores, called, spam[start:])
+                scores, called = (first.score[start:], other.score[start:]), (first.spam[start:], other.spam[start:])
+                yield {"mails": part} | compare((name, label), scores, called, spam[start:])

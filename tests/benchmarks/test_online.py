@@ -101,6 +101,22 @@ def test_our_filter_learns_from_nothing(corpus_path: Path) -> None:
     assert late["one_minus_roca_pct"] < 25
 
 
+def test_saved_answers_stand_in_for_a_run(corpus_path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    _, _, live = online.run(_args(corpus_path, "--filter", "ngram-baseline", "--filter", "bow-baseline"))
+    list(online.run(_args(corpus_path, "--filter", "bow-baseline", "--save", str(folder))))
+    (file,) = folder.iterdir()
+    words = ["--filter", "ngram-baseline", "--against", str(file)]
+    _, saved = online.run(_args(corpus_path, *words))
+    assert saved["comparison"] == live["comparison"] | {"against": "bow-baseline (saved)"}  # type: ignore[operator]
+    for other in (["--headers", "content"], ["--feedback", "delayed"]):
+        with pytest.raises(MailFilterError, match="other mails"):
+            list(online.run(_args(corpus_path, *words, *other)))
+    (tmp_path / "not.json").write_text("[]")
+    with pytest.raises(MailFilterError, match="no answers"):
+        list(online.run(_args(corpus_path, "--filter", "bow-baseline", "--against", str(tmp_path / "not.json"))))
+
+
 def test_a_model_that_knows_the_corpus_is_marked(corpus_path: Path, tmp_path: Path) -> None:
     from mailfilter.classifier.train import run
 
