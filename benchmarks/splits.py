@@ -42,7 +42,7 @@ def split_of(args: argparse.Namespace, limit: int | None) -> Split:
     Raises `MailFilterError` unless it is exactly one of the three kinds, `ArchiveError` for a corpus not there.
     """
     kinds = [bool(args.odd_even), bool(args.train), bool(args.model)]
-    if sum(kinds) != 1 or bool(args.test) == bool(args.odd_even):
+    if args.corpus or sum(kinds) != 1 or bool(args.test) == bool(args.odd_even):
         raise MailFilterError("give --odd-even CORPUS, or --train A B --test C D, or --model default --test C D")
     if args.odd_even:
         whole = load(args.odd_even, limit=None if limit is None else 2 * limit).labelled()

@@ -83,6 +83,7 @@ def test_a_model_is_tested_as_it_is(corpus_path: Path, tmp_path: Path, capsys: p
     ("words", "message"),
     [
         ((), "give --odd-even CORPUS"),
+        (("--odd-even", "a", "--corpus", "b"), "give --odd-even CORPUS"),
         (("--train", "a"), "give --odd-even CORPUS"),
         (("--odd-even", "a", "--model", "default"), "give --odd-even CORPUS"),
         (("--odd-even", "/no/such/corpus"), "/no/such/corpus"),
