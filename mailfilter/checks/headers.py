@@ -30,6 +30,8 @@ PAST = 7 * 86400
 """Seconds that a mail may lie in queues."""
 LONGEST = 1000
 """Characters of one field that are looked at."""
+GAP = " " * 6
+"""Blanks in a row that are no matter of style."""
 SHOUT = 8
 """Letters that a subject needs before its capitals count."""
 
@@ -99,12 +101,14 @@ def _message_id(block: _Block) -> Symbol | None:
 
 def _shouts(block: _Block) -> Symbol | None:
     text = block.subject[:LONGEST]
-    if text.upper() != text:
-        text = text[tags.end() :] if (tags := _TAGS.match(text)) else text
-        if text.upper() != text:
-            return None
-    cased = sum(letter.isupper() for letter in text)
-    return Symbol("SUBJECT_SHOUTS", evidence=quote(text)) if cased >= SHOUT and " " in text.strip() else None
+    end = text[-SHOUT:]
+    if end != end.upper():
+        return None
+    tags = _TAGS.match(text)
+    text = text[tags.end() :] if tags else text
+    if text != text.upper() or " " not in text.strip() or sum(map(str.isupper, text)) < SHOUT:
+        return None
+    return Symbol("SUBJECT_SHOUTS", evidence=quote(text))
 
 
 def _fake_reply(block: _Block) -> Symbol | None:
@@ -123,9 +127,10 @@ def _subject_empty(block: _Block) -> Symbol | None:
 
 def _subject_padded(block: _Block) -> Symbol | None:
     """Blanks that push a random tail out of the reader's sight."""
-    text = block.subject[:LONGEST].rstrip()
-    head, gap, tail = text.rpartition("      ")
-    if not gap or not head.strip() or not tail or " " in tail.strip():
+    if GAP not in block.subject:
+        return None
+    head, _, tail = block.subject[:LONGEST].rstrip().rpartition(GAP)
+    if not head.strip() or " " in tail.strip():
         return None
     return Symbol("SUBJECT_PADDED", evidence=f"{quote(tail.strip())} behind a row of blanks")
 
