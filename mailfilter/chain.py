@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
 from .config import Config
 from .deadline import Deadline
@@ -169,6 +170,10 @@ class FilterChain:
         except StoreError as error:
             _log.error("mail %s is refused for now: %s", verdict.mail_id, error)
             return replace(verdict, action=Action.GREYLIST, reason=Reason.NOT_STORED)
+
+    def rewrite(self, raw: bytes, verdict: Verdict) -> bytes:
+        """The mail as it is to be passed on: forged headers removed, the verdict's on top, all else byte for byte."""
+        return report.rewrite(raw, verdict.headers, self.config.headers.authserv_id)
 
     def close(self) -> None:
         """Let go of threads, sockets and stores."""

@@ -114,6 +114,15 @@ class QuarantineSection:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadersSection:
+    """[headers]  what FilterChain.rewrite does to a mail"""
+
+    authserv_id: str = setting(
+        "", "text", "our name in Authentication-Results (RFC 8601); inbound fields that claim it are removed"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Every setting of a chain.  ``source`` is the file's name for error messages."""
 
@@ -126,6 +135,7 @@ class Config:
     dns: DnsSection = field(default_factory=DnsSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
+    headers: HeadersSection = field(default_factory=HeadersSection)
     scores: Mapping[str, float] = field(default_factory=dict)
     source: str = "defaults"
 
@@ -189,6 +199,7 @@ SECTIONS: Mapping[str, Any] = {
     "dns": DnsSection,
     "greylist": GreylistSection,
     "quarantine": QuarantineSection,
+    "headers": HeadersSection,
 }
 
 

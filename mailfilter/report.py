@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 FORGEABLE = ("x-spam-", "x-virus-", "x-mailfilter-")
 """Beginnings of header names that only we may set."""
 
-_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*\n?", re.MULTILINE)
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)\n?", re.MULTILINE)
+_AUTHSERV_ID = re.compile(rb"(?:\s|\([^()]*\))*([^\s;()]+)")
 _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 
 
@@ -80,15 +81,26 @@ def forged(name: str) -> bool:
     return name.lower().startswith(FORGEABLE)
 
 
-def rewrite(raw: bytes, added: Iterable[tuple[str, str]]) -> bytes:
-    """The mail with pretended headers removed and ``added`` on top; every other byte stays as it is."""
+def rewrite(raw: bytes, added: Iterable[tuple[str, str]], authserv_id: str = "") -> bytes:
+    """The mail with pretended headers removed and ``added`` on top; every other byte stays as it is.
+
+    Authentication-Results fields are pretended when they claim to come from ``authserv_id``, us (RFC 8601 section 5).
+    """
     line_end = b"\r\n" if raw[: raw.find(b"\n") + 1].endswith(b"\r\n") else b"\n"
     blank = _BLANK_LINE.search(raw)
     size = blank.start() if blank else len(raw)
     head, body = raw[:size], raw[size:]
-    kept = _FIELD.sub(lambda field: b"" if forged(field[1].decode("latin-1")) else field[0], head)
-    ours = b"".join(_fold(name, value, line_end) for name, value in added)
-    return ours + kept + body
+    ours = authserv_id.lower().encode("utf-8")
+    kept = _FIELD.sub(lambda field: b"" if _pretended(field, ours) else field[0], head)
+    return b"".join(_fold(name, value, line_end) for name, value in added) + kept + body
+
+
+def _pretended(field: re.Match[bytes], ours: bytes) -> bool:
+    name = field[1].lower()
+    if name == b"authentication-results" and ours:
+        claimed = _AUTHSERV_ID.match(field[2])
+        return claimed is not None and claimed[1].strip(b'"').lower() == ours
+    return forged(name.decode("latin-1"))
 
 
 def _fold(name: str, value: str, line_end: bytes) -> bytes:

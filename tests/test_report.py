@@ -76,6 +76,23 @@ def test_forged_headers_go_and_the_rest_stays_byte_for_byte() -> None:
     assert rewrite(raw, [("X-Spam-Flag", "YES")]) == b"X-Spam-Flag: YES\r\n" + kept
 
 
+@pytest.mark.parametrize(
+    ("field", "goes"),
+    [
+        (b"Authentication-Results: mx.example; spf=pass", True),
+        (b"authentication-results: (ours) MX.Example 1;\n\tdkim=pass", True),
+        (b'Authentication-Results: "mx.example"; none', True),
+        (b"Authentication-Results: other.example; spf=pass reason=mx.example", False),
+        (b"Authentication-Results:", False),
+        (b"Subject: mx.example", False),
+    ],
+)
+def test_authentication_results_in_our_name_go(field: bytes, goes: bool) -> None:
+    raw = field + b"\nTo: b@example.org\n\nbody\n"
+    assert rewrite(raw, [], "mx.example") == (raw.partition(b"To:")[1] + raw.partition(b"To:")[2] if goes else raw)
+    assert rewrite(raw, []) == raw
+
+
 def test_long_headers_are_folded() -> None:
     tests = ",".join(f"SYMBOL_NUMBER_{n}" for n in range(40))
     out = rewrite(b"Subject: x\n\nbody\n", [("X-Spam-Status", f"Yes, score=1 tests={tests}")])

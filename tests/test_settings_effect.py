@@ -310,6 +310,13 @@ def check_failed(folder: Path) -> tuple[Any, Any]:
     return tuple(verdict(table, checks=[Failing()]).action for table in tables)  # type: ignore[return-value]
 
 
+def authserv_id(folder: Path) -> tuple[Any, Any]:
+    raw = b"Authentication-Results: mx.example; spf=pass\nSubject: 1\n\n"
+    tables: list[dict[str, Any]] = [{}, {"headers": {"authserv_id": "mx.example"}}]
+    chains = [FilterChain(Config.from_mapping(table), checks=[Points()]) for table in tables]
+    return tuple(b"spf=pass" in chain.rewrite(raw, chain.check(raw)) for chain in chains)  # type: ignore[return-value]
+
+
 EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "policy.greylist": limit("greylist", 1),
     "policy.quarantine": limit("quarantine", 1),
@@ -342,6 +349,7 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "greylist.window": greylist("window", 3600),
     "greylist.lifetime": greylist("lifetime", 3600),
     "quarantine.path": quarantine,
+    "headers.authserv_id": authserv_id,
 }
 
 
