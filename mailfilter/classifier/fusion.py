@@ -11,6 +11,7 @@ Plain Python floats in a fixed order, so that equal observations give equal bits
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 _LEAST = 0.02
@@ -20,6 +21,10 @@ _LEAST = 0.02
 def chance(log_odds: float) -> float:
     """Probability of ``log_odds``, safe for any finite number."""
     return 1 / (1 + math.exp(-min(max(log_odds, -40.0), 40.0)))
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(map(operator.mul, one, other))
 
 
 class Stack:
@@ -34,14 +39,14 @@ class Stack:
 
     def log_odds(self, inputs: Sequence[float]) -> float:
         """The fused log-odds of one mail."""
-        return math.fsum(m * x for m, x in zip(self.mean, inputs, strict=True))
+        return _dot(self.mean, inputs)
 
     def learn(self, inputs: Sequence[float], spam: bool) -> None:
         """Take in what a mail turned out to be, of which the judges had said ``inputs``."""
         probability = chance(self.log_odds(inputs))
         curvature = max(probability * (1 - probability), _LEAST)
-        spread = [math.fsum(c * x for c, x in zip(row, inputs, strict=True)) for row in self.covariance]
-        shrink = 1 / (1 / curvature + math.fsum(s * x for s, x in zip(spread, inputs, strict=True)))
+        spread = [_dot(row, inputs) for row in self.covariance]
+        shrink = 1 / (1 / curvature + _dot(spread, inputs))
         step = shrink / curvature * (spam - probability)
         for i, (row, s) in enumerate(zip(self.covariance, spread, strict=True)):
             factor = s * shrink

@@ -7,29 +7,27 @@ judgement.  Nothing is ever learned from the filter's own verdicts: only from wh
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StoreError
 from ..message import Message
-from . import views
-from .features import Extractor
+from .features import BITS as SLOT_BITS
+from .features import Extractor, Features, layout
 from .journal import Done, Journal, Row
 from .model import Judgement, Model
 from .site_explain import site_clues
-from .site_features import SHARED, GramExtractor, Grams
+from .site_features import SHARED, Grams, grams
 from .site_state import State
 from .spans import Clue
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _log = logging.getLogger("mailfilter.learning")
 
@@ -44,9 +42,8 @@ _SNAPSHOT_AFTER = 200
 
 
 class Seen(NamedTuple):
-    """What is needed of one mail: its views by name, what the base says, how familiar it is, and its n-grams."""
+    """What is needed of one mail: what the base says, how familiar it is to it, and the mail's n-grams."""
 
-    texts: Mapping[str, bytes]
     below: float
     support: float
     grams: Grams
@@ -68,8 +65,7 @@ class SiteModel:
         self.path, self.user, self.keep = str(path), user or "", keep
         self._who = ("", self.user) if self.user else ("",)
         self._lock = threading.RLock()
-        self._names = tuple(v.name for v in views.VIEWS if v.name in {"header", *SHARED, *base.layout.names})
-        self._base_extractor, self._extractor = Extractor(base.layout), GramExtractor()
+        self._extractor = Extractor(layout(SHARED))
         self._journal: Journal | None = None
         self._opened: tuple[int, ...] = ()
         self._version = -1
@@ -94,10 +90,7 @@ class SiteModel:
                 self._refresh()
             except StoreError as error:
                 _log.error("%s; judging by what was learned before", error)
-            rows = []
-            for message in messages:
-                seen = self._see(message)
-                rows.append(self._state.log_odds(seen.below, seen.grams, seen.support))
+            rows = [self._state.log_odds(*seen) for seen in self._see(messages)]
         table = np.array(rows, np.float64).reshape(len(rows), 2)
         return Judgement(table[:, 0], table[:, 1])
 
@@ -116,8 +109,8 @@ class SiteModel:
         """
         with self._lock:
             self._refresh()
-            seen = self._see(message)
-            share, clues = site_clues(self._state, message, seen.texts, seen.grams)
+            (seen,) = self._see((message,))
+            share, clues = site_clues(self._state, message, seen.grams)
         base = [clue._replace(weight=round(clue.weight * share, 4)) for clue in self.base.explain(message, n)]
         found = sorted((*clues, *base), key=lambda clue: (-abs(clue.weight), clue.view, clue.text))
         return tuple(found[: max(n, 0)])
@@ -138,14 +131,17 @@ class SiteModel:
         When this returns, all of them are on the disk.  Raises `StoreError` if the file cannot be written; mails
         before the last full batch are then learned all the same.
         """
-        done = Done()
-        rows: list[Row] = []
-        for message, spam in mails:
-            rows.append(self._row(message if isinstance(message, Message) else Message(message), spam))
-            if len(rows) == _BATCH:
-                done += self._add(rows)
-                rows = []
-        return done + self._add(rows) if rows else done
+        done, waiting = Done(), iter(mails)
+        while batch := tuple(itertools.islice(waiting, _BATCH)):
+            messages = [mail if isinstance(mail, Message) else Message(mail) for mail, _ in batch]
+            rows = [
+                Row(0, self.user, _digest(message), spam, seen.below, seen.grams.to_bytes())
+                for message, (_, spam), seen in zip(messages, batch, self._see(messages), strict=True)
+            ]
+            with self._lock:
+                done += self._open().add(rows, self.keep)
+                self._version = -1
+        return done
 
     def forget(self, mails: Iterable[Message | bytes]) -> Done:
         """Take back what was taught, as though it had never been."""
@@ -173,25 +169,26 @@ class SiteModel:
         with self._lock:
             self._drop()
 
-    def _add(self, rows: list[Row]) -> Done:
-        with self._lock:
-            done = self._open().add(rows, self.keep)
-            self._version = -1
-        return done
+    def _see(self, messages: Sequence[Message]) -> list[Seen]:
+        """The base's word and the n-grams of each message; n-grams that both need are made once."""
+        found = self._extractor.extract_many(messages)
+        judged = self._base_judgement(messages, found)
+        return [
+            Seen(*row)
+            for row in zip(
+                judged.log_odds.tolist(), judged.support.tolist(), grams(messages, found), strict=True
+            )
+        ]
 
-    def _row(self, message: Message, spam: bool) -> Row:
-        with self._lock:
-            seen = self._see(message)
-        return Row(0, self.user, _digest(message), spam, seen.below, seen.grams.to_bytes())
-
-    def _see(self, message: Message) -> Seen:
-        texts = dict(zip(self._names, views.views(message, self._names), strict=True))
+    def _base_judgement(self, messages: Sequence[Message], found: Features) -> Judgement:
+        """What the base says, from the features made already if its views are the last ones of those."""
         used = self.base.layout.names
-        features = self._base_extractor.hash([texts[name] for name in used])
-        judged = self.base.judge_features((features,))
-        shared = features if used == SHARED else self._extractor.shared.hash([texts[name] for name in SHARED])
-        grams = self._extractor.extract(message, texts["header"], shared)
-        return Seen(texts, float(judged.log_odds[0]), float(judged.support[0]), grams)
+        skip = len(SHARED) - len(used)
+        if SHARED[skip:] != used:
+            return self.base.judge(messages)
+        position = np.arange(len(SHARED)) >= skip
+        wanted = np.repeat(np.broadcast_to(position, found.counts.shape).ravel(), found.counts.ravel())
+        return self.base.judge_batch(Features(found.slots[wanted] - (skip << SLOT_BITS), found.counts[:, skip:]))
 
     def _open(self) -> Journal:
         """The journal, made if it is not there; a connection is never carried over a fork."""

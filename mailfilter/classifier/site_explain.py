@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .features import gram_slots, token_slots, token_spans
-from .site_features import BITS, DROP, GRAMS, PARTS, SENDER, VIEWS, Grams, sender
+from .site_features import BITS, DROP, GRAMS, PARTS, SENDER, SHARED, VIEWS, Grams, sender, token_slot
 from .site_level import ONE, Level
 from .site_state import State
 from .spans import Clue
+from .views import views
 
 if TYPE_CHECKING:
     from ..message import Message
@@ -23,11 +24,10 @@ _PIECES = 400
 """Clues of one view that are looked at further."""
 
 
-def site_clues(
-    state: State, message: Message, texts: Mapping[str, bytes], grams: Grams
-) -> tuple[float, list[Clue]]:
+def site_clues(state: State, message: Message, grams: Grams) -> tuple[float, list[Clue]]:
     """What is left of the base's weight under the levels, and the clues of the levels."""
     share = 1.0
+    texts = [*views(message, SHARED), " ".join(dict.fromkeys(sender(message))).encode("utf-8", "replace")]
     found: list[Clue] = []
     for who in state.who:
         level = state.levels[who]
@@ -37,18 +37,17 @@ def site_clues(
         below, factors = level.influence(look)
         share *= below
         found = [clue._replace(weight=round(clue.weight * below, 4)) for clue in found]
-        found.extend(_level_clues(level, factors, message, texts, grams, "user:" if who else "site:"))
+        found.extend(_level_clues(level, factors, texts, grams, "user:" if who else "site:"))
     return share, found
 
 
 def _level_clues(
-    level: Level, factors: tuple[float, ...], message: Message, texts: Mapping[str, bytes], grams: Grams, prefix: str
+    level: Level, factors: tuple[float, ...], texts: Sequence[bytes], grams: Grams, prefix: str
 ) -> Iterator[Clue]:
     region = 0
-    for (_, views), factor, count in zip(PARTS, factors, grams.counts, strict=True):
+    for (_, size), factor, count in zip(PARTS, factors, grams.counts, strict=True):
         unit = factor / (ONE * math.sqrt(count))
-        for name in VIEWS[region : region + views]:
-            text = sender(message).encode("utf-8", "replace") if name == SENDER else texts[name]
+        for name, text in zip(VIEWS[region : region + size], texts[region : region + size], strict=True):
             table = level.weights[region << BITS : (region + 1) << BITS]
             for start, end, total in _runs(name, text, table):
                 yield Clue(prefix + name, text[start:end].decode("utf-8", "replace"), round(total * unit, 4))
@@ -74,8 +73,7 @@ def _runs(name: str, text: bytes, table: NDArray[np.int32]) -> list[tuple[int, i
 def _windows(name: str, text: bytes) -> Iterator[tuple[int, int, int]]:
     """Start, end and slot of every n-gram that counts, the first of each slot only."""
     done: set[int] = set()
-    for start, end, slot in _grams(text) if name in GRAMS else _tokens(text):
-        short = slot >> DROP
+    for start, end, short in _senders(text) if name == SENDER else _grams(text) if name in GRAMS else _tokens(text):
         if short not in done:
             done.add(short)
             yield start, end, short
@@ -84,14 +82,20 @@ def _windows(name: str, text: bytes) -> Iterator[tuple[int, int, int]]:
 def _grams(text: bytes) -> Iterator[tuple[int, int, int]]:
     for at, slot in enumerate(gram_slots(text).tolist()):
         if slot & 1 == 0:
-            yield at, at + 4, slot
+            yield at, at + 4, slot >> DROP
 
 
 def _tokens(text: bytes) -> Iterator[tuple[int, int, int]]:
     slots = token_slots(text).tolist()
-    if slots:
-        starts, ends = token_spans(np.frombuffer(b" " + text + b" ", np.uint8))
-        words = list(zip((starts - 1).tolist(), (ends - 1).tolist(), strict=True))
-        pairs = [(first[0], second[1]) for first, second in itertools.pairwise(words)]
-        for (start, end), slot in zip([*words, *pairs], slots, strict=False):
-            yield start, end, slot
+    starts, ends = token_spans(np.frombuffer(b" " + text + b" ", np.uint8))
+    words = list(zip((starts - 1).tolist(), (ends - 1).tolist(), strict=True))
+    pairs = [(one[0], other[1]) for one, other in itertools.pairwise(words) if other[0] == one[1] + 1]
+    for (start, end), slot in zip([*words, *pairs], slots, strict=False):
+        yield start, end, slot >> DROP
+
+
+def _senders(text: bytes) -> Iterator[tuple[int, int, int]]:
+    at = 0
+    for token in text.split(b" "):
+        yield at, at + len(token), token_slot(token.decode("utf-8", "replace"))
+        at += len(token) + 1

@@ -8,13 +8,15 @@ measured to cost no accuracy, and it halves what is stored of a taught mail.  St
 from __future__ import annotations
 
 import re
+import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import features
-from .features import Extractor, Features, gram_slots, layout, token_slots
+from .features import Features
 from .relations import organisation
 
 if TYPE_CHECKING:
@@ -25,24 +27,24 @@ BITS = 18
 DROP = features.BITS - BITS
 """Low bits of a slot of `mailfilter.classifier.features` that are dropped here."""
 SENDER = "sender"
-SHARED = ("body", "text", "subject", "links", "words", "marks")
-"""Views that the shipped model looks at too, so that their n-grams are made once."""
-VIEWS = ("header", SENDER, *SHARED)
+SHARED = ("header", "body", "text", "subject", "links", "words", "marks")
+"""Views of `mailfilter.classifier.views` that are looked at, in their order."""
+VIEWS = (*SHARED, SENDER)
 """All views, in the order of their regions in the table of weights."""
-PARTS = (("header", 1), (SENDER, 1), ("body", 1), ("text", 1), ("lead", 2), ("words", 2))
-"""Parts of the learner and how many views each has, in order: ``lead`` is subject and links, ``words``
-the words and the marks of how the mail is built."""
 GRAMS = ("header", "body", "text", "subject", "links")
 """Views that are read as overlapping windows; of these every other n-gram is kept."""
+PARTS = (("header", 1), ("body", 1), ("text", 1), ("lead", 2), ("words", 2), (SENDER, 1))
+"""Parts of the learner and how many views each has, in order: ``lead`` is subject and links, ``words``
+the words and the marks of how the mail is built."""
 SLOTS = len(VIEWS) << BITS
 FORMAT = f"1.{features.FORMAT} {' '.join(VIEWS)}"
 """Names everything that decides which slot an n-gram has; a file of another format cannot be used."""
 
-_STAMP_MASK = (1 << 17) - 1
 _SIGNER = re.compile(r"(?:^|;)\s*d=([a-z0-9.-]+)")
 _LINKS = 40
-_LAST_GRAMS = SHARED.index(GRAMS[-1])
-_FIRST_OF_PART = [sum(size for _, size in PARTS[:at]) for at in range(len(PARTS))]
+_SPANS = [(sum(size for _, size in PARTS[:at]), size) for at, (_, size) in enumerate(PARTS)]
+"""First view of each part, and how many it has."""
+_REGION = np.uint32((len(VIEWS) - 1) << BITS)
 
 
 class Grams(NamedTuple):
@@ -58,9 +60,9 @@ class Grams(NamedTuple):
     @classmethod
     def from_bytes(cls, data: bytes) -> Grams:
         """The inverse of `to_bytes`.  Raises ValueError if ``data`` is not of that form."""
-        numbers = np.frombuffer(data, "<u4")
+        numbers = np.frombuffer(data, "<u4", len(data) // 4)
         counts, slots = numbers[: len(PARTS)].tolist(), numbers[len(PARTS) :]
-        if len(counts) != len(PARTS) or sum(counts) != len(slots) or 0 in counts:
+        if len(counts) != len(PARTS) or 4 * (sum(counts) + len(PARTS)) != len(data) or 0 in counts:
             raise ValueError("what is stored of a mail is damaged")
         return cls(slots, tuple(counts))
 
@@ -69,8 +71,8 @@ def _token(kind: str, value: str) -> str:
     return f"{kind}{'_'.join(value.lower().split())[:80]}"
 
 
-def sender(message: Message) -> str:
-    """Who sent the mail, to whom, by which hosts, and where its links lead, as tokens with spaces between."""
+def sender(message: Message) -> list[str]:
+    """Who sent the mail, to whom, by which hosts, and where its links lead, as tokens."""
     tokens: list[str] = []
     for name in ("From", "Reply-To", "Sender", "Return-Path"):
         for address in message.addresses(name)[:2]:
@@ -92,44 +94,30 @@ def sender(message: Message) -> str:
     if hops := message.header_all("Received"):
         tokens.append(_token("last=", " ".join(hops[0][:200].split()[:4])))
         tokens.append(_token("first=", " ".join(hops[-1][:200].split()[:4])))
-    return " ".join(tokens)
+    return tokens
 
 
-class GramExtractor:
-    """Makes `Grams`.  Holds stamp tables, so one per thread."""
-
-    def __init__(self) -> None:
-        self.shared = Extractor(layout(SHARED))
-        self._stamps = np.zeros(_STAMP_MASK + 1, np.uint16)
-        self._order = np.arange(1 << 16, dtype=np.uint16)
-
-    def extract(self, message: Message, header: bytes, shared: Features) -> Grams:
-        """N-grams of one mail of which the view ``header`` and the features of `SHARED` are made already.
-
-        The first slot of each view stands in every mail: a constant.
-        """
-        grams = reduced("header", gram_slots(header))
-        tokens = reduced(SENDER, token_slots(sender(message).encode("utf-8", "replace"))) + np.uint32(1 << BITS)
-        slots = np.concatenate((_CONSTANTS[:1], grams, _CONSTANTS[1:], tokens))
-        order = self._order[: len(slots)]
-        places = slots & np.uint32(_STAMP_MASK)
-        self._stamps[places] = order
-        once = self._stamps[places] == order
-        starts = [0, len(grams) + 1]
-        once[starts] = True
-        ends = np.cumsum(shared.counts)
-        even = (shared.slots & 1) == 0
-        even[ends[_LAST_GRAMS] :] = True
-        rest = (shared.slots[even] >> DROP).astype(np.uint32) + np.uint32(2 << BITS)
-        kept = np.add.reduceat(even, ends - shared.counts, dtype=np.intp).tolist()
-        counts = np.add.reduceat(once, starts, dtype=np.intp).tolist() + kept
-        return Grams(np.concatenate((slots[once], rest)), tuple(np.add.reduceat(counts, _FIRST_OF_PART).tolist()))
+def token_slot(token: str) -> int:
+    """Slot of a token of `sender` within its region; never 0, which is the constant's."""
+    return max(zlib.crc32(token.encode("utf-8", "replace")) >> (32 - BITS), 1)
 
 
-def reduced(view: str, slots: NDArray[np.uint32] | NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Slots within a region of what is kept of a view, of the slots of all (`mailfilter.classifier.features`)."""
-    kept = slots[(slots & 1) == 0] if view in GRAMS else slots
-    return (kept >> DROP).astype(np.uint32)
-
-
-_CONSTANTS = np.array([0, 1 << BITS], np.uint32)
+def grams(messages: Sequence[Message], shared: Features) -> list[Grams]:
+    """N-grams of mails of which the features of the views `SHARED` are made already."""
+    counts = shared.counts
+    windows = np.arange(len(SHARED)) < len(GRAMS)
+    kept = (shared.slots & 1) == 0
+    kept |= np.repeat(np.broadcast_to(~windows, counts.shape).ravel(), counts.ravel())
+    before = np.concatenate(([0], np.cumsum(kept)))
+    ends = np.cumsum(counts).reshape(counts.shape)
+    sizes = before[ends] - before[ends - counts]
+    slots = (shared.slots[kept] >> DROP).astype(np.uint32)
+    bounds = before[ends[:, -1]].tolist()
+    found, start = [], 0
+    for message, own, end in zip(messages, sizes.tolist(), bounds, strict=True):
+        tokens = [0, *{token_slot(token) for token in sender(message)}]
+        made = np.concatenate((slots[start:end], np.array(tokens, np.uint32) + _REGION))
+        own.append(len(tokens))
+        found.append(Grams(made, tuple(sum(own[at : at + size]) for at, size in _SPANS)))
+        start = end
+    return found

@@ -51,8 +51,8 @@ class State:
         whole = b"".join(_packed(self.levels[who]) for who in self.who)
         return hashlib.sha256(whole).hexdigest()
 
-    def log_odds(self, below: float, grams: Grams, support: float = 0.0) -> tuple[float, float]:
-        """Log-odds of a mail of which the shipped model says ``below``, and how much of such mail has been seen."""
+    def log_odds(self, below: float, support: float, grams: Grams) -> tuple[float, float]:
+        """Log-odds of a mail, and how much of such mail has been seen, on top of what the shipped model says."""
         for who in self.who:
             level = self.levels[who]
             if level.taught:
