@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .filters import MAKERS, Answers, Filter, Flags, Floats, LeftOut, Setup, make
+from .filters import MAKERS, Answers, Filter, Flags, Floats, LeftOut, Setup, add_threshold, make
 from .metrics import compare, ece, error_row, errors, ranking_row, short
 from .plots import Curve, check, draw_scores
 from .splits import FOLDS, Seen, Split, chosen_threshold, split_of
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ham-loss", type=float, default=0.05, metavar="PCT",
         help="ham that may be lost in cross-validation when a threshold is chosen; default 0.05",
     )  # fmt: skip
+    add_threshold(parser)
     parser.add_argument("--plot", metavar="FILE", help="ROC, DET and reliability as .png or .svg")
 
 
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
 def _measured(split: Split, headers: str, args: argparse.Namespace) -> Iterator[Result | dict[str, object]]:
     """The result of each filter, or a row that says why there is none."""
     seen = Seen.of(split, headers)
-    setup = Setup(start=args.model or "empty", views=args.views)
+    setup = Setup(start=args.model or "empty", views=args.views, threshold=args.threshold)
     for name in args.filter or ["ours"]:
         about: dict[str, object] = {"benchmark": "content", "filter": name, "test": split.name, "headers": headers}
         try:

@@ -3,7 +3,8 @@
     false-positives --corpus C [--of chain|model|both] [--config FILE] [--model default|PATH] [--headers all|content]
 
 Only ham is read.  The chain loses a mail that it quarantines, bounces or deletes, the model alone one whose log-odds
-are above 0; mail that greylisting would delay is counted apart.  Reasons of the model quote pieces of the mail.
+are above ``--threshold``; mail that greylisting would delay is counted apart.  Reasons of the model quote pieces of
+the mail.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mailfilter.decision import Action
 from mailfilter.message import Message
 
 from .corpus import interval, load, presented, upper95
-from .filters import Setup
+from .filters import Setup, add_threshold
 from .metrics import short
 from .ours import OurFilter
 
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="settings of the chain; default: built in")
     parser.add_argument("--model", default="default", metavar="default|PATH", help="for the model alone")
     parser.add_argument("--headers", choices=("all", "content"), default="all", help="headers to be seen")
+    add_threshold(parser)
 
 
 def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         if args.of != "model":
             yield from _rows(about | {"of": "chain"}, mails, _lost_by_chain(args.config, mails, args.headers))
         if args.of != "chain":
-            tested = OurFilter(Setup(start=args.model))
+            tested = OurFilter(Setup(start=args.model, threshold=args.threshold))
             more = about | {"of": "model", "trained_on_it": corpus.name in tested.trained_on()}
             yield from _rows(more, mails, lost_by_model(tested, mails, args.headers))
 

@@ -6,6 +6,7 @@ what cannot run here raises `LeftOut` with the reason, which goes into a row: a 
 
 from __future__ import annotations
 
+import argparse
 import resource
 import time
 from abc import ABC, abstractmethod
@@ -47,11 +48,20 @@ class Setup:
     ``start``    what our filter begins with: ``"default"`` (the shipped model), ``"empty"`` or a model's path.
     ``views``    ``"portable"`` or ``"everything"``: whether ours looks at the text of the header block.
     ``command``  a program for `benchmarks.adapters.CommandFilter`, as typed in a shell.
+    ``threshold``  log-odds above which ours calls a mail spam.
     """
 
     start: str = "empty"
     views: str = "everything"
     command: str = ""
+    threshold: float = 0.0
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """The option ``--threshold``, one for all benchmarks of our model."""
+    parser.add_argument(
+        "--threshold", type=float, default=0.0, metavar="X", help="log-odds above which ours says spam; default 0"
+    )
 
 
 class Filter(ABC):

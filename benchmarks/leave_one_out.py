@@ -20,7 +20,7 @@ from mailfilter.errors import MailFilterError
 
 from .corpus import Corpus, load, near_duplicates, presented
 from .false_positives import lost_by_model
-from .filters import Answers, Flags, Setup
+from .filters import Answers, Flags, Setup, add_threshold
 from .metrics import ece, error_row, errors, probability, ranking_row, short
 from .ours import OurFilter
 from .plots import Curve, check, draw_scores
@@ -31,6 +31,8 @@ SHIPPABLE = (
 )  # fmt: skip
 TEST_ONLY = ("phishing-pot-2024", "household-2026")
 QUICK = 60
+LEVELS = (0.0, 1.0, 2.0, 4.0, 6.0)
+"""Log-odds at which errors are counted besides, to see what another threshold would do."""
 
 
 class Judged(NamedTuple):
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", choices=("portable", "everything"), default="portable", help="what the model sees")
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many mails of each corpus")
     parser.add_argument("--list", action="store_true", help="one row per ham lost, with its clues")
+    add_threshold(parser)
     parser.add_argument("--plot", metavar="FILE", help="ROC, DET and reliability of all left-out mails, .png or .svg")
 
 
@@ -102,7 +105,7 @@ def _one(
     args: argparse.Namespace,
 ) -> Iterator[dict[str, object]]:
     """Train without ``left``, and judge it and the corpora that are for testing only."""
-    tested = OurFilter(Setup(views=args.views))
+    tested = OurFilter(Setup(views=args.views, threshold=args.threshold))
     raws = [mail.raw for one in rest for mail in one.mails]
     spam = np.concatenate([one.is_spam for one in rest])
     start = tested.cpu()
@@ -145,6 +148,10 @@ def _figures(judged: Judged) -> dict[str, Any]:
     row = {"n": len(judged.spam)} | error_row(errors(judged.answers.spam, judged.spam))
     row |= ranking_row(judged.answers.score, judged.spam)
     odds = probability(judged.answers.score)
+    row["errors_above"] = {
+        f"{level:g}": {"fp": found.ham_lost, "fn": found.spam_missed}
+        for level, found in ((level, errors(judged.answers.score > level, judged.spam)) for level in LEVELS)
+    }
     row["ece"] = short(ece(odds, judged.spam)) if len(odds) else None
     row["ece_balanced"] = short(ece(odds, judged.spam, balanced=True)) if len(odds) else None
     return row

@@ -21,7 +21,7 @@ import numpy as np
 from mailfilter.errors import MailFilterError
 
 from .corpus import Corpus, load, miss_at, presented, roca
-from .filters import MAKERS, Answers, Filter, Flags, LeftOut, Setup, make
+from .filters import MAKERS, Answers, Filter, Flags, LeftOut, Setup, add_threshold, make
 from .metrics import compare, ece, error_row, errors, lam, ranking_row, short
 from .plots import Progress, check, draw_progress
 from .saved import fingerprint, load_saved, save
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--views", choices=("portable", "everything"), default="everything", help="of ours, when it starts from nothing"
     )
+    add_threshold(parser)
     parser.add_argument("--save", metavar="FOLDER", help="keep the answers of each filter there")
     parser.add_argument("--against", action="append", default=[], metavar="FILE", help="answers kept by --save")
     parser.add_argument("--plot", metavar="FILE", help="learning curves as .png or .svg")
@@ -113,7 +114,7 @@ def _contestants(args: argparse.Namespace) -> Iterator[tuple[str, str, Setup]]:
             raise MailFilterError("--filter command needs --command PROGRAM")
         for start in starts if name == "ours" else ["empty"]:
             label = f"ours from {start}" if name == "ours" and len(starts) > 1 else name
-            yield label, name, Setup(start, args.views, args.command)
+            yield label, name, Setup(start, args.views, args.command, args.threshold)
 
 
 def when(feedback: str, n: int, seed: int = 0) -> list[int]:

@@ -36,9 +36,10 @@ class OurFilter(Filter):
     """
 
     name = "ours"
-    threshold = 0.0
+    threshold: float
 
     def __init__(self, setup: Setup) -> None:
+        self.threshold = setup.threshold
         self.options = Options(views=VIEWS[setup.views])
         self.model = model_of(setup.start)
         self._site: SiteModel | None = None

@@ -141,6 +141,9 @@ def test_leave_one_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("each", "each"),
     ]
     everything = found[-1]
+    assert everything["errors_above"]["0"] == {"fp": everything["fp"], "fn": everything["fn"]}
+    stern = rows(capsys, "leave-one-out", *corpora, "--test-only", "--threshold", "2")[-1]
+    assert {"fp": stern["fp"], "fn": stern["fn"]} == everything["errors_above"]["2"]
     assert (everything["ham"], everything["spam"]) == (14, 28)
     assert sum(row["fp"] for row in found if row.get("test") in ("c0", "c1")) == everything["fp"]
 
