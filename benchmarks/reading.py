@@ -105,8 +105,8 @@ def read_all_and_render(raw: bytes) -> Message:
 
 def compare(raw: bytes) -> list[str]:
     """How our primary reading differs from compat32's: ``parts``, ``text``, ``any``, or nothing."""
-    theirs = [leaf for leaf in _stdlib_leaves(email.message_from_bytes(raw))]
-    ours = [part for part in Message(raw).root.walk() if not part.is_container and part.encoding != "x-uuencode-block"]
+    theirs = list(_stdlib_leaves(email.message_from_bytes(raw)))
+    ours = [part for part in Message(raw).root.walk() if not part.is_container]
     found = []
     if len(theirs) != len(ours):
         found.append("parts")

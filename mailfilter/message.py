@@ -47,8 +47,8 @@ class Message:
     """
 
     __slots__ = (
-        "_attachments", "_by_name", "_defects", "_digest", "_links", "_mbox_from", "_others", "_parts", "_raw", "_reader",
-        "_readings", "_root", "_texts",
+        "_attachments", "_by_name", "_defects", "_digest", "_links", "_mbox_from", "_others", "_parts", "_raw",
+        "_reader", "_readings", "_root", "_texts",
     )  # fmt: skip
 
     def __init__(self, raw: bytes | bytearray | memoryview) -> None:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from .words import decode_words
 
+MAX_TEXT = 200_000
+"""Characters of one header that are looked at; what follows is left out."""
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[()]|<[^<>]*>?|[,;:]|\\.|[^"()<,;:\\]+|.', re.S)
 
 
@@ -24,7 +27,7 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
     angle = ""
     depth = 0
     comment: list[str] = []
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(text, 0, MAX_TEXT):
         token = match[0]
         if token == "(":
             depth += 1

@@ -25,7 +25,7 @@ _ALIASES = {
     "iso-10646-ucs-2": "utf-16", "ucs-2": "utf-16", "visual": "iso8859-8", "cp-850": "cp850", "cp-1252": "cp1252",
 }  # fmt: skip
 _NO_CHARSETS = frozenset(
-    ["idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"]
+    ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -43,7 +43,7 @@ def find_codec(label: str) -> str | None:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         return "" if not name else None
-    if info.name in _NO_CHARSETS or not info._is_text_encoding:  # type: ignore[attr-defined]
+    if info.name in _NO_CHARSETS or not info._is_text_encoding:
         return None
     return _WIDER.get(info.name, info.name)
 
@@ -58,6 +58,10 @@ def decode_text(data: bytes, label: str) -> tuple[str, bool, bool]:
         for bom, codec in _BOMS:
             if data.startswith(bom):
                 return data[len(bom) :].decode(codec, "replace"), True, True
+    return _by_label(data, label)
+
+
+def _by_label(data: bytes, label: str) -> tuple[str, bool, bool]:
     codec = find_codec(label) if label else ""
     if data.isascii() and codec in ("", "utf-8", "cp1252", None):
         return data.decode("ascii"), codec is not None, True

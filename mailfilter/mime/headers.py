@@ -12,14 +12,14 @@ from typing import NamedTuple, Protocol
 from .defects import DefectKind
 from .words import header_text, unfold
 
-MAX_HEADERS = 5000
+MAX_HEADERS = 2000
 """Header lines of one entity that become a `Header` each; of the rest only the MIME ones do."""
 MAX_JUNK = 500
 """Interruptions of a header block after which the body is taken to start."""
 
 _new = tuple.__new__  # a named tuple's own constructor takes twice as long
-_LF_HEADER = re.compile(r"([!-9;-~]++):([^\n]*+(?:\n[ \t][^\n]*+)*+)")
-_CRLF_HEADER = re.compile(r"([!-9;-~]++):([^\r]*+(?:\r\n[ \t][^\r]*+)*+)")
+_LF_HEADER = re.compile(r"^([!-9;-~]++):([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.M)
+_CRLF_HEADER = re.compile(r"^([!-9;-~]++):([^\r]*+(?:\r\n[ \t][^\r]*+)*+)", re.M)
 
 
 class Header(NamedTuple):
@@ -160,8 +160,9 @@ class _OddBlock:
 
     def _take_mime(self, start: int, stop: int) -> None:
         for late in _MIME_LINE.finditer(self.buf, start, stop):
-            found = _HEADER.match(self.buf, late.start(), stop)
-            if found and len(self.pairs) < MAX_HEADERS + 100:
+            if len(self.pairs) >= MAX_HEADERS + 100:
+                return
+            if found := _HEADER.match(self.buf, late.start(), stop):
                 self.pairs.append((found[1], found[2]))
 
     def pass_over(self, start: int) -> int:

@@ -9,10 +9,10 @@ Why no parser that builds a tree: see docs/decisions/0001-reader.md.
 
 from __future__ import annotations
 
-import html as _entities
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from html.entities import html5
 from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import urljoin
@@ -34,14 +34,18 @@ _OPENED = re.compile(r"""=\s{0,20}(["'])""")
 _ATTRIBUTES: tuple[tuple[str, Origin], ...] = (
     ("href", "href"), ("src", "src"), ("background", "src"), ("action", "action"), ("data", "src"),
 )  # fmt: skip
+_REFERENCE = re.compile(r"&(?:#(?:[xX]0{0,99}([0-9a-fA-F]{1,7})|0{0,99}([0-9]{1,8}))|([a-zA-Z][a-zA-Z0-9]{1,31}));?+")
 _BLANK = r"\s{0,9}"
 _ZERO = rf"{_BLANK}:{_BLANK}0(?![.\d]{{0,20}}[1-9])"
 _HIDING = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"display{_BLANK}:{_BLANK}none", rf"visibility{_BLANK}:{_BLANK}hidden", rf"opacity{_ZERO}", r" hidden(?=[ =/>])",
+        rf"display{_BLANK}:{_BLANK}none",
+        rf"visibility{_BLANK}:{_BLANK}hidden",
+        rf"opacity{_ZERO}",
+        r" hidden(?=[ =/>])",
     )
-)  # fmt: skip
+)
 _TINY = re.compile(rf"font-size{_ZERO}")
 
 
@@ -73,8 +77,23 @@ def _tidy(text: str) -> str:
     if "&" in text:
         text = text.replace("&nbsp;", " ")
         if "&" in text:
-            text = _entities.unescape(text)
+            text = _unescape(text)
     return "\n".join([" ".join(line.split()) for line in text.split(_BREAK) if line and not line.isspace()])
+
+
+def _unescape(text: str) -> str:
+    """Character references to characters; unlike `html.unescape` for any number of digits."""
+    return _REFERENCE.sub(_character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    hexadecimal, decimal, name = match.groups()
+    if name:
+        return html5.get(f"{name};") or html5.get(name) or match[0]
+    code = int(hexadecimal, 16) if hexadecimal else int(decimal)
+    if 0x80 <= code < 0xA0:
+        return bytes((code,)).decode("cp1252", "replace")
+    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
 
 
 def _chunks(source: str) -> list[str]:
@@ -268,15 +287,17 @@ class _Renderer:
                 self.anchor, self.anchor_out, self.anchor_start = url, out, len(out)
             self.capped |= bool(url) and not self.anchor
             return
-        is_base = head[:5].lower() == "base "
+        low = head.lower()
         for name, origin in _ATTRIBUTES:
-            url = _attribute(head, name)
-            if url and is_base:
+            if name not in low or not (url := _attribute(head, name)):
+                continue
+            if low.startswith("base "):
                 self.base = self.base or url
-            elif url and len(self.links) < self.max_links:
+            elif len(self.links) < self.max_links:
                 self.links.append((url, origin, ""))
-            elif url:
+            else:
                 self.capped = True
+                return
 
     def close_anchor(self) -> None:
         """An anchor ends at its end tag or where the next one starts."""
@@ -297,7 +318,7 @@ def _attribute(head: str, name: str) -> str:
         url = _odd_attribute(head, name)
     if url:
         url = clean_url(url)
-        return _entities.unescape(url) if "&" in url else url
+        return _unescape(url) if "&" in url else url
     return ""
 
 

@@ -70,9 +70,13 @@ def text_links(text: str, limit: int) -> list[Link]:
                 starts.append(position)
             position = text.find(www, position + 4)
     found = []
+    end = 0
     for start in sorted(starts)[:limit]:
+        if start < end:
+            continue
         url = _trim(_TAIL.match(text, start)[0])  # type: ignore[index]
         full = url if "://" in url[:10] else f"http://{url}"
+        end = start + len(url)
         host = host_of(full)
         if host and (len(url) > 4):
             found.append(Link(full, url, "text", host))

@@ -12,7 +12,9 @@ from .part import Part, Span
 if TYPE_CHECKING:
     from .tree import Reader
 
-_FIRST_DASHES = re.compile(rb"^--([^\s-][^\r\n]{0,199}?|-[^\r\n]{1,199}?)[ \t]*+\r?$", re.M)
+_FIRST_DASHES = re.compile(rb"^--(?![ \t-]*+$)([^\r\n]{1,200})", re.M)
+MAX_STOCK = 400
+"""Characters of a preamble that may be the usual notice to programs without MIME."""
 _STOCK_PREAMBLE = re.compile(rb"[^\n]*(?:multi-?part|MIME)[^\n]*(?:\n[^\n]{0,100}){0,4}\Z", re.I)
 _PLAIN = Label("")
 
@@ -33,7 +35,7 @@ def find_boundary(reader: Reader, part: Part) -> bytes | None:
     kind = DefectKind.BOUNDARY_NOT_FOUND if candidates else DefectKind.NO_BOUNDARY
     guess = _FIRST_DASHES.search(buf, start, end)
     if reader.choose(kind, path, int(guess is not None)) and guess:
-        return guess[1]
+        return guess[1].rstrip(b" \t") or None
     return None
 
 
@@ -86,7 +88,7 @@ def _note_outside(reader: Reader, part: Part, prefix: str) -> None:
     ):
         if span is None or span[1] - span[0] < 3 or not (text := buf[span[0] : span[1]].strip()):
             continue
-        if name == "preamble" and _STOCK_PREAMBLE.match(text):
+        if name == "preamble" and len(text) < MAX_STOCK and _STOCK_PREAMBLE.match(text):
             continue
         reader.choose(kind, part._path, 0)
         part._outside += (reader.leaf(part, buf, *span, prefix + name, _PLAIN, "text/plain"),)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from .charsets import decode_header_bytes, decode_text
 from .words import decode_words
@@ -19,11 +20,10 @@ MAX_PARAMETERS = 1000
 """Parameters of one header that are taken apart."""
 
 _PARAMETER = re.compile(
-    r'([^\s=;,"()]+)\s*=[ \t\r\n]*(?:"((?:[^"\\]|\\.)*+)("?))?([^;]*)', re.S
+    r'([^\s=;,"()]++)\s*+(?:=[ \t\r\n]*+(?:"((?:[^"\\]|\\.)*+)("?))?([^;]*+))?', re.S
 )  # name, quoted text, closing quote, whatever follows up to the next semicolon
 _ESCAPE = re.compile(r"\\(.)", re.S)
 _SECTION = re.compile(r"([^*]*)\*(\d{1,4})?(\*)?")
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NAIVE = re.compile(r'(boundary|(?:file)?name)\*?[ \t]*=[ \t]*(?:"([^"]*)"?|([^\s;]+))', re.I)
 
 
@@ -86,7 +86,8 @@ def _parse_label(value: str) -> Label:
         if len(found) == MAX_PARAMETERS:
             capped = True
             break
-        found.append(_parameter(*match.groups()))
+        if match[4] is not None:
+            found.append(_parameter(*match.groups()))
     low = rest.lower()
     naive: list[tuple[str, str]] = []
     if "boundary" in low or "name" in low:
@@ -146,7 +147,7 @@ def _decode_extended(sections: Iterable[tuple[str, bool]]) -> str:
             if first and value.count("'") >= 2:
                 label, _, rest = value.split("'", 2)
                 charset, raw = label, rest.encode("latin-1", "replace")
-            raw = _PERCENT.sub(lambda m: bytes.fromhex(m[1].decode("ascii")), raw)
+            raw = unquote_to_bytes(raw)
         data.append(raw)
         first = False
     joined = b"".join(data)
@@ -173,7 +174,7 @@ def name_variants(values: Iterable[str], charset: str) -> list[str]:
         if "=?" in text:
             found[decode_words(text)] = None
         if "%" in text:
-            raw = _PERCENT.sub(lambda m: bytes.fromhex(m[1].decode("ascii")), text.encode("utf-8", "replace"))
+            raw = unquote_to_bytes(text.encode("utf-8", "replace"))
             decoded = decode_text(raw, "")[0]
             found[text] = None
             found[decoded] = None

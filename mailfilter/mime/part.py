@@ -42,9 +42,29 @@ class Part:
     """A node of the MIME tree: read-only; what costs time is computed when it is first asked for."""
 
     __slots__ = (
-        "_buffer", "_children", "_content_type", "_data", "_depth", "_disposition", "_encoding", "_end", "_epilogue",
-        "_block", "_header_charset", "_headers", "_label", "_mapped", "_names", "_outside", "_path",
-        "_preamble", "_reader", "_start", "_text", "_top", "_type",
+        "_block",
+        "_buffer",
+        "_children",
+        "_content_type",
+        "_data",
+        "_depth",
+        "_disposition",
+        "_encoding",
+        "_end",
+        "_epilogue",
+        "_header_charset",
+        "_headers",
+        "_label",
+        "_mapped",
+        "_names",
+        "_outside",
+        "_path",
+        "_preamble",
+        "_reader",
+        "_start",
+        "_text",
+        "_top",
+        "_type",
     )  # fmt: skip
 
     def __init__(

@@ -94,11 +94,18 @@ class UuBlock:
         self.name, self.data, self.start, self.end, self.whole = name, data, start, end, whole
 
 
+MAX_BEGINNINGS = 5000
+"""Lines that look like the beginning of a uuencoded file and are tried, in one text."""
+
+
 def find_uu_blocks(body: bytes, limit: int) -> list[UuBlock]:
     """The uuencoded files within a text, at most ``limit``.  Linear: each line is looked at once."""
     found: list[UuBlock] = []
     position = 0
-    while len(found) < limit and (match := _BEGIN.search(body, position)):
+    for _ in range(MAX_BEGINNINGS):
+        match = _BEGIN.search(body, position) if len(found) < limit else None
+        if not match:
+            break
         data, position, whole = _uu_lines(body, match.end())
         if data or whole:
             found.append(UuBlock(match[2], data, match.start(), position, whole))
@@ -107,7 +114,7 @@ def find_uu_blocks(body: bytes, limit: int) -> list[UuBlock]:
 
 def _uu_lines(body: bytes, position: int) -> tuple[bytes, int, bool]:
     """Decode lines up to ``end`` or to the first that is not uuencoded; the data, where it ends, and if well."""
-    out = []
+    out: list[bytes] = []
     while position < len(body):
         newline = body.find(b"\n", position)
         after = len(body) if newline < 0 else newline + 1

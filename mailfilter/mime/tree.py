@@ -21,6 +21,8 @@ MAX_DEPTH = 30
 MAX_PARTS = 1000
 """Parts of one reading; the rest of the multipart in which they run out stays one leaf."""
 MAX_DEFECTS = 1000
+MAX_ALTERNATIVES = 4
+"""Sides of one dispute that are looked at besides the primary one."""
 
 Dialect = Mapping[DefectKind, int]
 """Which side to take in each dispute; 0, or not named, is the primary reading."""
@@ -28,7 +30,6 @@ Dialect = Mapping[DefectKind, int]
 _PLAIN = Label("")
 _ENCODING = re.compile(r'"?([^\s;,()"]+)"?\s*(.*)', re.S)
 _HARMLESS = re.compile(r"(?:[78][ -]?bits?|none|plain|ascii|us-ascii|utf-?8|iso-8859-\d+|text.*|[78]|binary.*)\Z")
-_BARE_CR = re.compile(rb"\r(?!\n)")
 
 
 class Reader:
@@ -58,6 +59,7 @@ class Reader:
             self.defects[Defect(kind, place, detail)] = None
         if not alternatives:
             return 0
+        alternatives = min(alternatives, MAX_ALTERNATIVES)
         if self.disputes.get(kind, 0) < alternatives:
             self.disputes[kind] = alternatives
         return min(self.dialect.get(kind, 0), alternatives) if self.dialect else 0
@@ -69,14 +71,13 @@ class Reader:
             raw = raw.replace(b"\r", b"\n")
         if self.dialect:
             if self.dialect.get(DefectKind.BARE_CR):
-                raw = _BARE_CR.sub(b"\n", raw)
+                raw = b"\r\n".join([line.replace(b"\r", b"\n") for line in raw.split(b"\r\n")])
             if self.dialect.get(DefectKind.HEADER_NUL):
                 raw, mapped = raw.translate(None, b"\0"), False
-        start = 0
         if raw.startswith(b"\xef\xbb\xbf"):
-            start = 3
+            raw, mapped = raw[3:], False
             self.choose(DefectKind.BOM, "", 0)
-        return self.entity(raw, start, len(raw), mapped, "", 0, "text/plain", message=True)
+        return self.entity(raw, 0, len(raw), mapped, "", 0, "text/plain", message=True)
 
     def entity(
         self, buf: bytes, top: int, end: int, mapped: bool, path: str, depth: int, default: str, message: bool = False
