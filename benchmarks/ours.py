@@ -12,7 +12,7 @@ import numpy as np
 from mailfilter.classifier import Model
 from mailfilter.classifier.features import layout
 from mailfilter.classifier.model import UNSEEN, Fusion
-from mailfilter.classifier.train import EVERYTHING, PORTABLE, Example, Options, train
+from mailfilter.classifier.train import EVERYTHING, Example, Options, train
 from mailfilter.message import Message
 
 from .filters import Answer, Answers, Filter, Flags, Floats, Setup
@@ -21,7 +21,8 @@ from .metrics import probability
 if TYPE_CHECKING:
     from mailfilter.classifier.site import SiteModel
 
-VIEWS = {"portable": PORTABLE, "everything": EVERYTHING}
+VIEWS = {"portable": Options().views, "everything": EVERYTHING}
+"""What a model looks at: what the shipped one does, which carries over between sites, or the header block too."""
 
 
 def model_of(start: str) -> Model | None:
@@ -96,7 +97,7 @@ class OurFilter(Filter):
 
 def _blank() -> Model:
     """A model that has seen nothing: it says 0 of every mail, and that it does not know it."""
-    used = layout(PORTABLE)
+    used = layout(Options().views)
     parts = len(used.parts)
     weights = np.full(used.slots, UNSEEN, np.int8)
     return Model(used, weights, Fusion((1.0,) * parts, (0.0,) * parts, 0.0, (0.2, 0.6)), {})
