@@ -38,7 +38,7 @@ def lookups(config: Config) -> tuple[Lookup, ...]:
     if config.virus.clamd:
         from .lookups.clamd import ClamdLookup
 
-        found.append(ClamdLookup(config.virus.clamd))
+        found.append(ClamdLookup(config.virus.clamd, cache_seconds=config.virus.cache))
     if config.dns.resolvers:
         from .lookups.dns import DnsLookup
 

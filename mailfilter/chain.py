@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
@@ -93,6 +94,11 @@ class FilterChain:
             self.quarantine = quarantine or assembly.quarantine(self.config)
         self.policy = self.config.to_policy()
         self.marks = Marks.of(self.catalogue, self.policy)
+        self._rules = [
+            (rule, policy, Marks.of(self.catalogue, policy))
+            for rule in self.config.virus_rules()
+            for policy in [self.config.to_policy(rule)]
+        ]
         self._declared = {check.name: declared_names(check) for check in self.local}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -210,7 +216,20 @@ class FilterChain:
         hits = Hits.from_rows(rows, self.weights)
         per_hit = contributions(hits, self.weights.thousandths)
         points = sums(hits, per_hit)
-        return Batch(mails, rows, hits, per_hit, points, decide(points, hits, self.marks, self.policy))
+        return Batch(mails, rows, hits, per_hit, points, self._decide(mails, points, hits))
+
+    def _decide(
+        self, mails: Sequence[Mail], points: Points, hits: Hits, greylist: NDArray[np.int8] | None = None
+    ) -> Decisions:
+        """Decide every row, each by the policy that governs its envelope."""
+        decisions = decide(points, hits, self.marks, self.policy, greylist)
+        ungoverned = np.ones(len(mails), np.bool_)
+        for rule, policy, marks in self._rules:
+            rows = ungoverned & np.array([rule.governs(mail.envelope) for mail in mails], np.bool_)
+            if rows.any():
+                decisions = decisions.where(rows, decide(points, hits, marks, policy, greylist))
+                ungoverned &= ~rows
+        return decisions
 
     def _verdicts(self, batch: Batch) -> Iterator[Verdict]:
         waits = self._greylisted(batch)
@@ -218,7 +237,7 @@ class FilterChain:
         if waits:
             states = np.full(len(batch.mails), GreylistState.NOT_ASKED, np.int8)
             states[list(waits)] = [answer.state for answer in waits.values()]
-            decisions = decide(batch.points, batch.hits, self.marks, self.policy, states)
+            decisions = self._decide(batch.mails, batch.points, batch.hits, states)
         points, per_hit = (batch.points / SCALE).tolist(), (batch.per_hit / SCALE).tolist()
         actions, reasons, starts = decisions.actions.tolist(), decisions.reasons.tolist(), batch.hits.indptr.tolist()
         for number, mail in enumerate(batch.mails):

@@ -7,23 +7,42 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .decision import Action, Policy
+from .envelope import Envelope
 from .errors import SettingError
 from .settings import Allowed, build, default_of, setting
 
-_ON_VIRUS = ("quarantine", "bounce", "delete")
+_ON_VIRUS = ("quarantine", "bounce", "delete", "disarm")
 _ON_UNKNOWN = ("pass", "tempfail", "hold", "bounce")
+_ON_FOUND = ("pass", "hold", "bounce")
+_ON_PART = ("pass", "tempfail", "hold", "bounce", "disarm")
+_DISARM = "disarm"
 _FLOOR = {
     "pass": Action.ACCEPT,
     "tempfail": Action.GREYLIST,
     "hold": Action.QUARANTINE,
+    "quarantine": Action.QUARANTINE,
+    _DISARM: Action.QUARANTINE,
     "bounce": Action.BOUNCE,
+    "delete": Action.DELETE,
 }
+_FLOORS = {
+    "on_unavailable": "VIRUS_UNAVAILABLE",
+    "on_scanner_error": "VIRUS_SCANNER_ERROR",
+    "on_too_large": "VIRUS_TOO_LARGE",
+    "on_limits_exceeded": "VIRUS_LIMITS_EXCEEDED",
+    "on_encrypted": "VIRUS_ENCRYPTED",
+    "on_pua": "VIRUS_PUA",
+    "on_phishing": "VIRUS_PHISHING",
+    "on_poison": "VIRUS_POISON",
+}
+"""Settings of [virus] and the symbol that each is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +92,54 @@ class LearningSection:
 
 @dataclass(frozen=True, slots=True)
 class VirusSection:
-    """[virus]  scanning through clamd"""
+    """[virus]  scanning for malware; "disarm" takes the part out and keeps the original in the quarantine"""
 
     clamd: tuple[str, ...] = setting((), "texts", 'sockets in order of preference: "unix:/path", "tcp:host:port"')
+    cache: float = setting(
+        300.0, "number", "seconds that a verdict holds for the very same bytes and signatures", low=0, high=86_400
+    )
     on_infected: str = setting("quarantine", "text", "the mildest action for malware", choices=_ON_VIRUS)
     on_unavailable: str = setting("tempfail", "text", "when no scanner gives a verdict", choices=_ON_UNKNOWN)
     on_scanner_error: str = setting("tempfail", "text", "when the scanner reports an error", choices=_ON_UNKNOWN)
     on_too_large: str = setting("hold", "text", "when it is beyond the scanner's limit", choices=_ON_UNKNOWN)
     on_limits_exceeded: str = setting("hold", "text", "when a container was not scanned whole", choices=_ON_UNKNOWN)
-    on_encrypted: str = setting("pass", "text", "when a part is encrypted", choices=_ON_UNKNOWN)
+    on_encrypted: str = setting("pass", "text", "when a part is encrypted", choices=_ON_PART)
+    on_pua: str = setting(
+        "hold", "text", "for a potentially unwanted program, in which clamd looks for nothing else", choices=_ON_PART
+    )
+    on_phishing: str = setting("pass", "text", "for a phishing heuristic; it scores as well", choices=_ON_FOUND)
+    on_poison: str = setting("hold", "text", "when scanning it has failed too often", choices=_ON_UNKNOWN)
+    rules: tuple[Mapping[str, Any], ...] = setting(
+        (),
+        "tables",
+        "[[virus.rules]]: directions, recipients (domains) and other on_... settings for mail that fits; the first counts",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VirusRule:
+    """[[virus.rules]]  another policy for some directions and recipients; what is left out is as in [virus]"""
+
+    directions: tuple[str, ...] = setting((), "texts", "inbound, outbound, internal; empty: all")
+    recipients: tuple[str, ...] = setting((), "texts", "domains; every recipient is in one of them; empty: all")
+    on_infected: str = setting("", "text", "as in [virus]", choices=_ON_VIRUS)
+    on_unavailable: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
+    on_scanner_error: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
+    on_too_large: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
+    on_limits_exceeded: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
+    on_encrypted: str = setting("", "text", "as in [virus]", choices=_ON_PART)
+    on_pua: str = setting("", "text", "as in [virus]", choices=_ON_PART)
+    on_phishing: str = setting("", "text", "as in [virus]", choices=_ON_FOUND)
+    on_poison: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
+
+    def governs(self, envelope: Envelope) -> bool:
+        """Whether this rule is for a mail with this envelope; one without recipients is in no domain."""
+        if self.directions and envelope.direction not in self.directions:
+            return False
+        if not self.recipients:
+            return True
+        domains = {address.rpartition("@")[2].lower() for address in envelope.rcpt_to}
+        return bool(domains) and domains <= {domain.lower() for domain in self.recipients}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,29 +217,43 @@ class Config:
         sections = {name: build(section, table.get(name, {}), name, faults) for name, section in SECTIONS.items()}
         scores = build(_Scores, {"scores": table.get("scores", {})}, "", faults).scores
         faults.extend(_limits_in_order(sections["policy"]))
+        deque(_virus_rules(sections["virus"].rules, faults), 0)
         if faults:
             raise SettingError(source, tuple(faults))
         return cls(**sections, scores=scores, source=source)
 
-    def to_policy(self) -> Policy:
-        """The decision's policy: limits, and a floor for every kind of not knowing."""
-        floors = {
+    def to_policy(self, rule: VirusRule | None = None) -> Policy:
+        """The decision's policy: limits, and a floor for what has an action of its own; ``rule`` overrides."""
+        chosen = {
             "CHECK_FAILED": self.policy.on_check_failed,
             "DNSBL_UNKNOWN": self.dns.on_unknown,
-            "VIRUS_UNAVAILABLE": self.virus.on_unavailable,
-            "VIRUS_SCANNER_ERROR": self.virus.on_scanner_error,
-            "VIRUS_TOO_LARGE": self.virus.on_too_large,
-            "VIRUS_LIMITS_EXCEEDED": self.virus.on_limits_exceeded,
-            "VIRUS_ENCRYPTED": self.virus.on_encrypted,
+            **{symbol: getattr(rule, key, "") or getattr(self.virus, key) for key, symbol in _FLOORS.items()},
         }
+        on_infected = getattr(rule, "on_infected", "") or self.virus.on_infected
         return Policy(
             greylist=self.policy.greylist,
             quarantine=self.policy.quarantine,
             bounce=self.policy.bounce,
             delete=self.policy.delete,
-            on_malware=Action(self.virus.on_infected),
-            floors={symbol: _FLOOR[choice] for symbol, choice in floors.items()},
+            on_malware=_FLOOR[on_infected],
+            floors={symbol: _FLOOR[choice] for symbol, choice in chosen.items()},
+            disarm=frozenset(symbol for symbol, choice in chosen.items() if choice == _DISARM),
+            disarm_malware=on_infected == _DISARM,
         )
+
+    def virus_rules(self) -> tuple[VirusRule, ...]:
+        """The [[virus.rules]], in their order."""
+        return tuple(_virus_rules(self.virus.rules, []))
+
+
+def _virus_rules(tables: Sequence[Mapping[str, Any]], faults: list[str]) -> Iterator[VirusRule]:
+    for number, table in enumerate(tables, 1):
+        rule = build(VirusRule, table, f"virus.rules[{number}]", faults)
+        for direction in rule.directions:
+            if direction not in ("inbound", "outbound", "internal"):
+                known = "there are inbound, outbound, internal"
+                faults.append(f'virus.rules[{number}].directions: no direction "{direction}"; {known}')
+        yield rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """From points to one action: pure, and the same for one mail or ten million stored rows.
 
-Order of authority: malware, then floors for what is not known (a scanner that did not answer), then the score.
-Each step can only make the action sterner, so raising a score or lowering a limit never makes it milder (law 4).
+Order of authority: malware, then floors for what policy has an action of its own for (a scanner that did not answer,
+a banned attachment), then the score.  Each step can only make the action sterner, so raising a score or lowering a
+limit never makes it milder (law 4).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from .scoring import Hits, Points, any_hit, thousandths
-from .symbols import MALWARE, Catalogue
+from .scoring import Hits, Points, flagged, thousandths
+from .symbols import MALWARE, UNKNOWN, Catalogue
 
 
 class Action(StrEnum):
@@ -36,6 +37,8 @@ class Action(StrEnum):
 
 ACTIONS = tuple(Action)
 
+_Int8 = NDArray[np.int8]
+
 
 class Reason(IntEnum):
     """What settled the action."""
@@ -48,6 +51,8 @@ class Reason(IntEnum):
     MALWARE = 3
     NOT_STORED = 4
     """It was to be kept, and the store failed; see `FilterChain.act`."""
+    NOT_WANTED = 5
+    """Something was found that policy has an action of its own for, such as a banned attachment."""
 
 
 class GreylistState(IntEnum):
@@ -63,7 +68,9 @@ class Policy:
     """Limits in points and the actions for what outranks them.
 
     A limit of ``None`` means never.  ``floors`` maps a symbol's name to the mildest action that a mail with that
-    symbol may get; ``on_malware`` is the same for every symbol of group ``malware``.
+    symbol may get; ``on_malware`` is the same for every symbol of group ``malware``.  ``disarm`` names symbols whose
+    cause may be taken out of the mail (`mailfilter.disarm`), ``disarm_malware`` all of that group: until that is done,
+    and wherever it cannot be, the mail is held.
     """
 
     greylist: float | None = 4.0
@@ -72,6 +79,8 @@ class Policy:
     delete: float | None = None
     on_malware: Action = Action.QUARANTINE
     floors: Mapping[str, Action] = field(default_factory=dict)
+    disarm: frozenset[str] = frozenset()
+    disarm_malware: bool = False
 
     def limits(self) -> tuple[Points, NDArray[np.int8]]:
         """Limits in thousandths, ascending, and the severity that begins at each; index 0 lies below the first."""
@@ -86,27 +95,45 @@ class Policy:
 class Marks:
     """Which columns of the hit matrix outrank the score: computed once from a catalogue and a policy.
 
-    ``malware``  bool (columns,); ``floor``  severity (columns,), 0 where a symbol has no floor.
+    ``malware``  bool (columns,); ``floor``  severity (columns,), 0 where a symbol has no floor; ``unknown``  bool
+    (columns,), what could not be learned; ``disarm``  bool (columns,), what may be taken out of the mail.
     """
 
     malware: NDArray[np.bool_]
     floor: NDArray[np.int8]
+    unknown: NDArray[np.bool_]
+    disarm: NDArray[np.bool_]
 
     @classmethod
     def of(cls, catalogue: Catalogue, policy: Policy) -> Marks:
         """The marks of a policy over a catalogue's columns."""
         malware = np.array([info.group == MALWARE for info in catalogue.values()], np.bool_)
+        unknown = np.array([info.group == UNKNOWN for info in catalogue.values()], np.bool_)
         accept = Action.ACCEPT
         floor = np.array([policy.floors.get(name, accept).severity for name in catalogue], np.int8)
-        return cls(malware, floor)
+        disarm = np.array([name in policy.disarm for name in catalogue], np.bool_)
+        floor[disarm] = 0
+        return cls(malware, floor, unknown, disarm | (malware & policy.disarm_malware))
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """One row per mail: ``actions`` are severities (int8), ``reasons`` are `Reason` values (int8)."""
+    """One row per mail: ``actions`` are severities (int8), ``reasons`` are `Reason` values (int8).
+
+    ``disarm``  bool: the mail is held for nothing but what may be taken out of it, and would be accepted without.
+    """
 
     actions: NDArray[np.int8]
     reasons: NDArray[np.int8]
+    disarm: NDArray[np.bool_]
+
+    def where(self, rows: NDArray[np.bool_], other: Decisions) -> Decisions:
+        """These decisions with those of ``other`` in ``rows``."""
+        return Decisions(
+            np.where(rows, other.actions, self.actions),
+            np.where(rows, other.reasons, self.reasons),
+            np.where(rows, other.disarm, self.disarm),
+        )
 
 
 def decide(
@@ -114,22 +141,47 @@ def decide(
 ) -> Decisions:
     """Decide every row.  ``greylist`` holds `GreylistState` values, all `NOT_ASKED` when left out."""
     limits, severities = policy.limits()
-    actions = severities[np.searchsorted(limits, points, side="right")]
+    reached = np.zeros(len(points), np.int8)
+    for limit in limits:
+        reached += points >= limit
+    actions = severities.take(reached)
     reasons = np.full(len(points), Reason.SCORE, np.int8)
     if greylist is not None:
         passed = (actions == Action.GREYLIST.severity) & (greylist == GreylistState.PASSED)
         actions[passed], reasons[passed] = Action.ACCEPT.severity, Reason.GREYLIST_PASSED
-    for severity in np.unique(marks.floor[marks.floor > 0]):
-        _raise(actions, reasons, any_hit(hits, marks.floor == severity), int(severity), Reason.NOT_KNOWN)
-    infected = any_hit(hits, marks.malware)
-    _raise(actions, reasons, infected, policy.on_malware.severity, Reason.MALWARE)
-    reasons[infected] = Reason.MALWARE
-    return Decisions(actions, reasons)
+    flags, disarm = flagged(hits, _flags(marks)), np.zeros(len(points), np.bool_)
+    if flags.any():
+        infected, removable = flags & _INFECTED > 0, flags & _REMOVABLE > 0
+        why = np.where(flags & _NOT_WANTED, np.int8(Reason.NOT_WANTED), np.int8(Reason.NOT_KNOWN))
+        _raise(actions, reasons, _HIGHEST.take(flags & _FLOORS), why)
+        disarm = removable & (actions == Action.ACCEPT.severity) & (~infected | policy.disarm_malware)
+        _raise(actions, reasons, np.where(removable, np.int8(Action.QUARANTINE.severity), np.int8(0)), why)
+        np.maximum(actions, np.int8(policy.on_malware.severity), out=actions, where=infected)
+        reasons[infected] = Reason.MALWARE
+    return Decisions(actions, reasons, disarm)
 
 
-def _raise(
-    actions: NDArray[np.int8], reasons: NDArray[np.int8], rows: NDArray[np.bool_], severity: int, reason: Reason
-) -> None:
-    """Make ``rows`` at least as stern as ``severity``; in place."""
-    milder = rows & (actions < severity)
-    actions[milder], reasons[milder] = severity, reason
+def _raise(actions: _Int8, reasons: _Int8, floors: _Int8, why: _Int8) -> None:
+    """Make every row at least as stern as its floor; in place."""
+    milder = actions < floors
+    actions[milder], reasons[milder] = floors[milder], why[milder]
+
+
+_NOT_WANTED = 1
+"""Flag of a column with a floor (or to be removed) that says what was found, and not what is unknown."""
+_INFECTED = 1 << len(ACTIONS)
+"""Flag of a malware column; below it bit ``n`` stands for a floor of severity ``n``."""
+_REMOVABLE = _INFECTED << 1
+"""Flag of a column whose cause may be taken out of the mail."""
+_FLOORS = _INFECTED - 1 - _NOT_WANTED
+
+_HIGHEST = np.array([max(flags.bit_length() - 1, 0) for flags in range(_INFECTED)], np.int8)
+"""Severity of the highest floor among the flags."""
+
+
+def _flags(marks: Marks) -> NDArray[np.uint8]:
+    """All marks as one flag a column, so that one look at the hits finds them."""
+    floors = np.where(marks.floor > 0, 1 << marks.floor.astype(np.int64), 0)
+    known = np.where(~marks.unknown & ((marks.floor > 0) | marks.disarm), _NOT_WANTED, 0)
+    removable = np.where(marks.disarm, _REMOVABLE, 0)
+    return (floors | known | removable | np.where(marks.malware, _INFECTED, 0)).astype(np.uint8)

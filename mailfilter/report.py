@@ -43,6 +43,8 @@ def smtp_reply(verdict: Verdict) -> SmtpReply:
         return SmtpReply(554, "5.7.1", f"Refused: a virus scanner found malware in this mail (id {mail_id})")
     if action is Action.BOUNCE and reason is Reason.NOT_KNOWN:
         return SmtpReply(554, "5.7.1", f"Refused: this mail could not be examined (id {mail_id})")
+    if action is Action.BOUNCE and reason is Reason.NOT_WANTED:
+        return SmtpReply(554, "5.7.1", f"Refused: this mail holds what is not accepted here (id {mail_id})")
     if action is Action.BOUNCE:
         return SmtpReply(550, "5.7.1", f"Refused as spam, score {verdict.score:.1f} (id {mail_id})")
     if action is Action.GREYLIST and reason is Reason.NOT_KNOWN:

@@ -4,18 +4,21 @@ Messages x symbols is a sparse matrix in CSR form; weights are a vector.  Points
 (``int64``): each contribution ``value * weight`` is rounded once, and sums of integers are exact.  So the shown
 contributions add up to the score, whatever the order or the batch (laws 4 and 5), and one mail gives the
 same number as a million.  Points are SpamAssassin's in kind: 5.0 is its customary limit.
+
+No one source decides alone: the points of a group of symbols can be capped, either way.  What the cap cuts off is a
+contribution of its own, so the sum stays the score; and a capped sum still never falls when a weight rises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SettingError
-from .symbols import UNKNOWN, Catalogue, Symbol
+from .symbols import MALWARE, UNKNOWN, Catalogue, Symbol
 
 SCALE = 1000
 """Thousandths in a point."""
@@ -28,31 +31,77 @@ MAX_VALUE = 1000.0
 
 Points = NDArray[np.int64]
 
+_BLOCK = 1 << 16
+"""Hits that are weighed at a time: their temporary arrays stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Groups whose points are capped.
+
+    ``groups``  their names; ``limits``  thousandths that each may add or take at most, (groups,); ``group``  position
+    in ``groups`` of each column, -1 for a column without a cap, int8 (columns,).
+    """
+
+    groups: tuple[str, ...]
+    limits: Points
+    group: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, caps: Mapping[str, float], source: str = "groups") -> Caps:
+        """Caps in points by group.  Raises `SettingError` for malware and the unknown, and for a negative cap."""
+        faults = [fault for group, points in caps.items() if (fault := cap_fault(group, points))]
+        if faults:
+            raise SettingError(source, tuple(faults))
+        place = {group: number for number, group in enumerate(caps)}
+        group = [place.get(info.group, -1) for info in catalogue.values()]
+        return cls(tuple(caps), thousandths(list(caps.values())), np.array(group, np.int8))
+
+
+def cap_fault(group: str, points: float) -> str | None:
+    """What is wrong with a cap, or ``None``."""
+    if group == MALWARE:
+        return f"groups.{group}: malware outranks the score, so its points are not capped"
+    if group == UNKNOWN:
+        return f"groups.{group}: what is not known carries no points that could be capped"
+    if not 0 <= points <= MAX_POINTS:
+        return f"groups.{group}: {points} is not between 0 and {MAX_POINTS:g}"
+    return None
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Points per symbol, in catalogue order.
 
-    ``names``  symbol of each column; ``thousandths``  int64, shape (columns,); ``column``  name to column.
+    ``names``  symbol of each column; ``thousandths``  int64, shape (columns,); ``column``  name to column;
+    ``caps``  capped groups, ``None`` where no group is.
     """
 
     names: tuple[str, ...]
     thousandths: Points
     column: Mapping[str, int] = field(repr=False)
+    caps: Caps | None = None
 
     @classmethod
-    def from_catalogue(cls, catalogue: Catalogue, scores: Mapping[str, float], source: str = "scores") -> Weights:
-        """Default points with the settings' ``scores`` laid over them.
+    def from_catalogue(
+        cls,
+        catalogue: Catalogue,
+        scores: Mapping[str, float],
+        source: str = "scores",
+        caps: Mapping[str, float] | None = None,
+    ) -> Weights:
+        """Default points with the settings' ``scores`` laid over them, and the settings' ``caps`` by group.
 
         Raises `SettingError` for a score of an unknown symbol, of a symbol of group ``unknown`` (law 3: what
-        is not known is worth nothing), or beyond `MAX_POINTS`.
+        is not known is worth nothing), or beyond `MAX_POINTS`; and as `Caps.of` does.
         """
         faults = [fault for name, points in scores.items() if (fault := _fault(catalogue, name, points))]
         if faults:
             raise SettingError(source, tuple(faults))
         names = tuple(catalogue)
         points = [scores.get(name, catalogue[name].points) for name in names]
-        return cls(names, thousandths(points), {name: number for number, name in enumerate(names)})
+        column = {name: number for number, name in enumerate(names)}
+        return cls(names, thousandths(points), column, Caps.of(catalogue, caps, source) if caps else None)
 
 
 def _fault(catalogue: Catalogue, name: str, points: float) -> str | None:
@@ -133,11 +182,80 @@ def sums(hits: Hits, per_hit: Points) -> Points:
     return running[hits.indptr[1:]] - running[hits.indptr[:-1]]
 
 
-def score(hits: Hits, weights: Points) -> Points:
-    """Score of each message in thousandths of a point; shape (rows,)."""
-    return sums(hits, contributions(hits, weights))
+def cuts(hits: Hits, per_hit: Points, caps: Caps) -> Points:
+    """Thousandths that the caps take from each row, per capped group, shape (rows, groups); 0 where none is reached.
+
+    A group's sum is kept within its limit either way, so a cut is negative where too much speaks for spam.
+    """
+    count = len(caps.groups)
+    group = caps.group[hits.indices]
+    capped = group >= 0
+    rows = np.repeat(np.arange(hits.rows), np.diff(hits.indptr))[capped]
+    # float64 holds these sums exactly: they are integers far below 2**53.
+    grouped = np.bincount(rows * count + group[capped], per_hit[capped], hits.rows * count)
+    found = grouped.astype(np.int64).reshape(hits.rows, count)
+    return np.clip(found, -caps.limits, caps.limits) - found
+
+
+def score(hits: Hits, weights: Points, caps: Caps | None = None) -> Points:
+    """Score of each message in thousandths of a point; shape (rows,).
+
+    The same numbers as `contributions`, `sums` and `cuts` give, in blocks that stay in the processor's cache: sums
+    are of whole numbers below 2**53, which float64 holds exactly, so the order of adding is of no account.
+    """
+    result = np.zeros(hits.rows, np.int64)
+    exact = weights.astype(np.float64)
+    for first, last in _row_blocks(hits.indptr):
+        begin, end = hits.indptr[first], hits.indptr[last]
+        if begin == end:
+            continue
+        each = exact.take(hits.indices[begin:end], mode="wrap")
+        each *= hits.values[begin:end]
+        np.rint(each, out=each)
+        bounds = hits.indptr[first : last + 1] - begin
+        _add_up(each, bounds, result[first:last])
+        if caps is not None:
+            block = Hits(bounds, hits.indices[begin:end], hits.values[begin:end])
+            result[first:last] += cuts(block, each.astype(np.int64), caps).sum(axis=1)
+    return result
+
+
+def _row_blocks(indptr: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Ranges of rows with about `_BLOCK` hits each; a longer row is a block of its own."""
+    first, rows = 0, len(indptr) - 1
+    while first < rows:
+        last = int(indptr.searchsorted(indptr[first] + _BLOCK, side="right")) - 1
+        last = min(max(last, first + 1), rows)
+        yield first, last
+        first = last
+
+
+def _add_up(each: NDArray[np.float64], bounds: NDArray[np.int64], out: Points) -> None:
+    """Sums of ``each`` between ``bounds`` into ``out``; an empty range is 0 (``reduceat`` would give its start)."""
+    filled = bounds[1:] > bounds[:-1]
+    if filled.all():
+        out[:] = np.add.reduceat(each, bounds[:-1])
+    else:
+        out[filled] = np.add.reduceat(each, bounds[:-1][filled])
 
 
 def any_hit(hits: Hits, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether a row has a hit in any of the marked ``columns``; shape (rows,)."""
     return sums(hits, columns[hits.indices].astype(np.int64)) > 0
+
+
+def flagged(hits: Hits, flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bits of all the columns that a row hits, put together; ``flags`` (columns,), result (rows,).
+
+    Flags are rare, so a block of hits without any is passed over after one look.
+    """
+    result = np.zeros(hits.rows, np.uint8)
+    if not flags.any():
+        return result
+    for begin in range(0, len(hits.indices), _BLOCK):
+        found = flags.take(hits.indices[begin : begin + _BLOCK], mode="wrap")
+        if found.max():
+            places = np.flatnonzero(found != 0)
+            rows = hits.indptr.searchsorted(places + begin, side="right") - 1
+            np.bitwise_or.at(result, rows, found[places])
+    return result

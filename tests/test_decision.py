@@ -114,6 +114,25 @@ def test_a_sender_who_came_back_passes_the_band_but_not_a_floor() -> None:
     assert one(POLICY, 6500, [], GreylistState.PASSED) is Action.QUARANTINE
 
 
+def test_what_may_be_taken_out_is_held_and_marked() -> None:
+    """Only what would be accepted without it; until it is taken out, nothing is milder than being held."""
+    policy = Policy(floors={"DEAD": Action.GREYLIST}, disarm=frozenset({"MUTE"}), disarm_malware=True)
+
+    def decided(score: int, *names: str) -> tuple[Action, Reason, bool]:
+        hits = Hits.from_rows([[Symbol(name) for name in sorted(names, key=WEIGHTS.names.index)]], WEIGHTS)
+        found = decide(np.array([score], np.int64), hits, Marks.of(CATALOGUE, policy), policy)
+        return ACTIONS[found.actions[0]], Reason(found.reasons[0]), bool(found.disarm[0])
+
+    assert decided(0) == (Action.ACCEPT, Reason.SCORE, False)
+    assert decided(0, "VIRUS") == (Action.QUARANTINE, Reason.MALWARE, True)
+    assert decided(0, "MUTE") == (Action.QUARANTINE, Reason.NOT_KNOWN, True)
+    assert decided(0, "VIRUS", "MUTE") == (Action.QUARANTINE, Reason.MALWARE, True)
+    assert decided(0, "VIRUS", "DEAD") == (Action.QUARANTINE, Reason.MALWARE, False)
+    assert decided(7000, "VIRUS") == (Action.QUARANTINE, Reason.MALWARE, False)
+    assert decided(99_000, "VIRUS") == (Action.BOUNCE, Reason.MALWARE, False)
+    assert decided(0, "DEAD") == (Action.GREYLIST, Reason.NOT_KNOWN, False)
+
+
 def test_reasons() -> None:
     hits = Hits.from_rows([[Symbol("VIRUS")], [Symbol("DEAD")], [], []], WEIGHTS)
     states = np.array([0, 0, GreylistState.PASSED, 0], np.int8)

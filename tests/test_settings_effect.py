@@ -20,7 +20,7 @@ from mailfilter.config import SECTIONS
 from mailfilter.deadline import Deadline
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
 from mailfilter.symbols import Findings
-from mailfilter.testing.fake_clamd import FakeClamd, replies
+from mailfilter.testing.fake_clamd import FakeClamd, Session, replies
 from mailfilter.testing.fake_dns import FakeDns
 
 CLIENT = Envelope(client_ip="203.0.113.9", mail_from="a@example.net", rcpt_to=["b@example.org"])
@@ -230,6 +230,35 @@ def clamd(folder: Path) -> tuple[Any, Any]:
     return FilterChain().check(b"\n").action, found.action
 
 
+def cache(folder: Path) -> tuple[Any, Any]:
+    """How often a scanner with a version of its signatures is asked about one mail that comes twice."""
+    scans: list[str] = []
+
+    def behave(session: Session) -> None:
+        if session.command() == "VERSION":
+            session.send(b"ClamAV 1/2/3\n")
+        elif session.stream() is not None:
+            scans.append("one")
+            session.send(b"stream: OK\0")
+
+    def count(table: dict[str, Any]) -> int:
+        scans.clear()
+        with FakeClamd(behave) as server:
+            config = Config.from_mapping({"virus": {"clamd": [server.address], **table}})
+            with FilterChain(config, checks=[VirusCheck()]) as chain:
+                assert [chain.check(b"\n").unknown for _ in range(2)] == [(), ()]
+        return len(scans)
+
+    return count({}), count({"cache": 0})
+
+
+def virus_rules(folder: Path) -> tuple[Any, Any]:
+    scanner = Saying(ScanQuestion, ScanAnswer(ScanState.INFECTED, ("Test.Name",)))
+    rule = {"directions": ["inbound"], "recipients": ["example.org"], "on_infected": "bounce"}
+    tables: list[dict[str, Any]] = [{}, {"virus": {"rules": [rule]}}]
+    return tuple(verdict(table, checks=[VirusCheck()], lookups=[scanner]).action for table in tables)  # type: ignore[return-value]
+
+
 def dns(table: dict[str, Any], address: str) -> set[str]:
     config = Config.from_mapping({"dns": {"resolvers": [address], **table}, "checks": {"disable": ["content"]}})
     with FilterChain(config) as chain:
@@ -334,6 +363,11 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "learning.user": user,
     "learning.keep": keep,
     "virus.clamd": clamd,
+    "virus.cache": cache,
+    "virus.rules": virus_rules,
+    "virus.on_pua": scanned("on_pua", ScanState.UNWANTED, "bounce"),
+    "virus.on_phishing": scanned("on_phishing", ScanState.PHISHING, "hold"),
+    "virus.on_poison": scanned("on_poison", ScanState.POISON, "tempfail"),
     "virus.on_infected": scanned("on_infected", ScanState.INFECTED, "bounce"),
     "virus.on_unavailable": scanned("on_unavailable", ScanState.UNAVAILABLE, "hold"),
     "virus.on_scanner_error": scanned("on_scanner_error", ScanState.SCANNER_ERROR, "pass"),

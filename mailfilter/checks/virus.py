@@ -2,7 +2,8 @@
 
 A scanner takes a mail apart in its own way.  Where mail programs would read the mail differently than the scanner
 does (several readings, uuencoded files), and where the mail as a whole is beyond the scanner's limits, each part's
-content is asked about too, so that nothing is passed because it was not looked at.
+content is asked about too, so that nothing is passed because it was not looked at.  So it is where the answer is one
+that may hide another: clamd names a single finding, and an encrypted archive takes the place of one beyond its limits.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ MAX_EVIDENCE = 500
 
 SYMBOLS = {
     ScanState.INFECTED: "VIRUS_INFECTED",
+    ScanState.UNWANTED: "VIRUS_PUA",
+    ScanState.PHISHING: "VIRUS_PHISHING",
     ScanState.ENCRYPTED: "VIRUS_ENCRYPTED",
     ScanState.TOO_LARGE: "VIRUS_TOO_LARGE",
     ScanState.LIMITS_EXCEEDED: "VIRUS_LIMITS_EXCEEDED",
     ScanState.SCANNER_ERROR: "VIRUS_SCANNER_ERROR",
     ScanState.UNAVAILABLE: "VIRUS_UNAVAILABLE",
+    ScanState.POISON: "VIRUS_POISON",
     ScanState.DISABLED: "VIRUS_UNSCANNED",
 }
 """What each state of a scan is shown as; a clean one is no finding."""
 
-_SETTLED = (ScanState.INFECTED, ScanState.UNAVAILABLE, ScanState.DISABLED)
+_SETTLED = (ScanState.INFECTED, ScanState.UNAVAILABLE, ScanState.POISON, ScanState.DISABLED)
 """Nothing is gained by asking about the parts."""
+_MAY_HIDE = (ScanState.UNWANTED, ScanState.PHISHING, ScanState.ENCRYPTED)
+"""What is said of one part where several would have to be said."""
+_FOUND = (ScanState.INFECTED, ScanState.UNWANTED, ScanState.PHISHING)
 _NOT_SEEN_WHOLE = (ScanState.TOO_LARGE, ScanState.LIMITS_EXCEEDED)
 """The parts' answers stand in for the mail's."""
 
@@ -54,7 +61,7 @@ class VirusCheck:
         answers = yield (ScanQuestion(message.raw, bytes.fromhex(message.digest)),)
         whole: _Scanned = ("the whole mail", _scan_answer(answers[0]))
         state = whole[1].state
-        if state in _SETTLED or not (state in _NOT_SEEN_WHOLE or _read_differently(message)):
+        if state in _SETTLED or not (state in (*_NOT_SEEN_WHOLE, *_MAY_HIDE) or _read_differently(message)):
             return _findings([whole])
         leaves = list(_leaves(message))
         questions = {ScanQuestion(part.data): _place(part) for part in reversed(leaves[:MAX_PARTS])}
@@ -105,7 +112,7 @@ def _words(place: str, answer: ScanAnswer) -> str:
         return "no scanner is configured"
     cause = ", ".join(name if name.isprintable() else quote(name) for name in answer.names)
     said = ": ".join(filter(None, (cause, answer.detail))) or answer.state.value
-    return f"{said} in {place}" if answer.state is ScanState.INFECTED else f"{said} ({place})"
+    return f"{said} in {place}" if answer.state in _FOUND else f"{said} ({place})"
 
 
 def _short(text: str) -> str:

@@ -55,10 +55,14 @@ class DnsAnswer:
 
 
 class ScanState(Enum):
-    """How a virus scan ended.  Only ``CLEAN`` and ``INFECTED`` are a scanner's verdict on the whole of the bytes."""
+    """How a virus scan ended.  The first four are a scanner's verdict on the whole of the bytes."""
 
     CLEAN = "clean"
     INFECTED = "infected"
+    UNWANTED = "unwanted"
+    """A potentially unwanted program: no malware by the scanner's own words.  In one file clamd looks no further."""
+    PHISHING = "phishing"
+    """A heuristic says that a link or a page deceives; no signature was found."""
     ENCRYPTED = "encrypted"
     TOO_LARGE = "too large"
     LIMITS_EXCEEDED = "limits exceeded"
@@ -66,8 +70,15 @@ class ScanState(Enum):
     SCANNER_ERROR = "scanner error"
     UNAVAILABLE = "unavailable"
     """No verdict: not reachable, closed before a verdict, or too slow."""
+    POISON = "poison"
+    """Not scanned: the same mail has cost several scans their scanner (`mailfilter.lookups.poison`)."""
     DISABLED = "disabled"
     """No scanner is configured."""
+
+    @property
+    def known(self) -> bool:
+        """Whether a scanner has looked at all of the bytes and says what they are."""
+        return self in (ScanState.CLEAN, ScanState.INFECTED, ScanState.UNWANTED, ScanState.PHISHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +95,16 @@ class ScanQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ScanAnswer:
-    """State, the names of what was found, the scanner that said so, and a detail for a person to read."""
+    """State, the names of what was found, the scanner that said so, and a detail for a person to read.
+
+    ``lost``  whether a scanner had the bytes and gave no verdict: it died, hung or was too slow over them.
+    """
 
     state: ScanState
     names: tuple[str, ...] = ()
     scanner: str = ""
     detail: str = ""
+    lost: bool = False
 
 
 Question = DnsQuestion | ScanQuestion

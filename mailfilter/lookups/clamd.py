@@ -7,14 +7,16 @@ never read through pyclamd, whose ``None`` means "clean" and "died" alike; see `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..deadline import Deadline
 from . import ScanAnswer, ScanQuestion, ScanState
 from ._limit import LoopLimit
-from .clamd_health import ScannerHealth, scanner_health
-from .clamd_protocol import parse_scanner_address
+from .clamd_cache import SETTLE, VerdictCache
+from .clamd_health import ScannerHealth, reload, scanner_health, stats, version
+from .clamd_protocol import ScannerAddress, parse_scanner_address
 from .clamd_transport import ascan, scan
 
 _GIVES_NO_VERDICT = (ScanState.UNAVAILABLE, ScanState.SCANNER_ERROR)
@@ -26,6 +28,7 @@ class ClamdLookup:
     ``addresses``  ``unix:/path``, ``tcp:host:port`` or ``tcp:[::1]:port``, in order of preference; with none the
     answer is always ``DISABLED``.
     ``max_scans``  scans that one event loop has under way at once; more wait their turn.
+    ``cache_seconds``  how long a verdict is good for the very same bytes and signatures; 0: every scan is asked for.
 
     With several addresses each gets an even share of the time that is left, so that one that hangs does not use up
     the others' time.  Raises `SettingError` for an address that is none.
@@ -33,23 +36,36 @@ class ClamdLookup:
 
     kind: type[Any] = ScanQuestion
 
-    def __init__(self, addresses: Sequence[str], *, max_scans: int = 64) -> None:
+    def __init__(self, addresses: Sequence[str], *, max_scans: int = 64, cache_seconds: float = 0.0) -> None:
         self.addresses = tuple(parse_scanner_address(text) for text in addresses)
         self._limit = LoopLimit(max_scans)
+        self._cache = VerdictCache(cache_seconds)
 
     def ask(self, question: ScanQuestion, deadline: Deadline) -> ScanAnswer:
         """Scan, blocking until the verdict or the deadline."""
+        if self._cache.wants_version(deadline.clock()):
+            self._note_version(deadline)
+        found = self._cache.get(question.digest, deadline.clock())
+        if found is not None:
+            return found
+        under = self._cache.version
         failures: list[ScanAnswer] = []
         for number, address in enumerate(self.addresses):
             share = _share(deadline, len(self.addresses) - number)
             answer = scan(address, question.data, share)
             if answer.state not in _GIVES_NO_VERDICT:
-                return answer
+                return self._keep(question, answer, under, deadline)
             failures.append(answer)
         return _no_verdict(failures)
 
     async def aask(self, question: ScanQuestion, deadline: Deadline) -> ScanAnswer:
         """Scan under asyncio."""
+        if self._cache.wants_version(deadline.clock()):
+            await asyncio.to_thread(self._note_version, deadline)
+        found = self._cache.get(question.digest, deadline.clock())
+        if found is not None:
+            return found
+        under = self._cache.version
         failures: list[ScanAnswer] = []
         if not await self._limit.acquire(deadline.remaining()):
             return ScanAnswer(ScanState.UNAVAILABLE, detail="no turn to scan before the deadline")
@@ -58,18 +74,27 @@ class ClamdLookup:
                 share = _share(deadline, len(self.addresses) - number)
                 answer = await ascan(address, question.data, share)
                 if answer.state not in _GIVES_NO_VERDICT:
-                    return answer
+                    return self._keep(question, answer, under, deadline)
                 failures.append(answer)
         finally:
             self._limit.release()
         return _no_verdict(failures)
 
+    def _note_version(self, deadline: Deadline) -> None:
+        """Ask the preferred scanner for its signatures' version, for a short while only: it is no verdict."""
+        share = Deadline.after(min(1.0, deadline.remaining() / 4), deadline.clock)
+        said = version(self.addresses[0], share) if self.addresses else ""
+        self._cache.note_version(said, deadline.clock())
+
+    def _keep(self, question: ScanQuestion, answer: ScanAnswer, under: str, deadline: Deadline) -> ScanAnswer:
+        """Keep a verdict of the scanner whose version is known; a stand-in's signatures may be others."""
+        if answer.scanner == str(self.addresses[0]):
+            self._cache.put(question.digest, answer, under, deadline.clock())
+        return answer
+
     def health(self, deadline: Deadline) -> tuple[ScannerHealth, ...]:
         """PING and VERSION at every address; never raises."""
-        return tuple(
-            scanner_health(address, _share(deadline, len(self.addresses) - number))
-            for number, address in enumerate(self.addresses)
-        )
+        return self._administer(scanner_health, deadline)
 
     def ping(self, deadline: Deadline) -> bool:
         """Whether any address answers."""
@@ -79,8 +104,26 @@ class ClamdLookup:
         """Engine and signature version of the first address that answers, ``""`` if none does."""
         return next((health.version for health in self.health(deadline) if health.alive), "")
 
+    def reload(self, deadline: Deadline) -> tuple[ScannerHealth, ...]:
+        """Have every address read its signatures anew; ``detail`` holds what it said.  Verdicts kept are dropped."""
+        self._cache.clear(deadline.clock() + SETTLE)
+        return self._administer(reload, deadline)
+
+    def stats(self, deadline: Deadline) -> tuple[ScannerHealth, ...]:
+        """What every address says of its threads, queue and memory, as text in ``detail``."""
+        return self._administer(stats, deadline)
+
+    def _administer(
+        self, order: Callable[[ScannerAddress, Deadline], ScannerHealth], deadline: Deadline
+    ) -> tuple[ScannerHealth, ...]:
+        return tuple(
+            order(address, _share(deadline, len(self.addresses) - number))
+            for number, address in enumerate(self.addresses)
+        )
+
     def close(self) -> None:
-        """Nothing is kept open between scans."""
+        """Nothing is kept open between scans; verdicts kept are dropped."""
+        self._cache.clear()
 
 
 def _share(deadline: Deadline, parts: int) -> Deadline:
@@ -95,4 +138,5 @@ def _no_verdict(failures: list[ScanAnswer]) -> ScanAnswer:
     told = any(answer.state is ScanState.SCANNER_ERROR for answer in failures)
     state = ScanState.SCANNER_ERROR if told else ScanState.UNAVAILABLE
     names = ", ".join(answer.scanner for answer in failures)
-    return ScanAnswer(state, (), names, "; ".join(f"{answer.scanner}: {answer.detail}" for answer in failures))
+    detail = "; ".join(f"{answer.scanner}: {answer.detail}" for answer in failures)
+    return ScanAnswer(state, (), names, detail, any(answer.lost for answer in failures))

@@ -124,7 +124,7 @@ def read_reply(data: bytes, fault: str = "the connection was closed") -> ScanAns
     if rest.strip():
         judged.append(_judge_cut(rest, fault))
     if not judged:
-        return ScanAnswer(ScanState.UNAVAILABLE, detail=f"no verdict: {fault}")
+        return ScanAnswer(ScanState.UNAVAILABLE, detail=f"no verdict: {fault}", lost=True)
     return judged[0] if len(judged) == 1 else _merge(judged)
 
 
@@ -146,7 +146,8 @@ def _judge_cut(rest: bytes, fault: str) -> ScanAnswer:
     """A line whose end never came.  What it found already counts; that it is clean does not."""
     judged = _judge(rest)
     if judged.state is ScanState.CLEAN or judged.detail.startswith("an unknown reply"):
-        return ScanAnswer(ScanState.UNAVAILABLE, detail=f"no verdict: {fault} within the reply {_text(rest)!r}")
+        detail = f"no verdict: {fault} within the reply {_text(rest)!r}"
+        return ScanAnswer(ScanState.UNAVAILABLE, detail=detail, lost=True)
     return judged
 
 
@@ -157,9 +158,9 @@ def _found(name: str) -> ScanAnswer:
     if name.startswith(_ENCRYPTED):
         return ScanAnswer(ScanState.ENCRYPTED, (name,))
     if name.startswith(_UNWANTED):
-        return ScanAnswer(ScanState.INFECTED, (name,), detail="a potentially unwanted program")
+        return ScanAnswer(ScanState.UNWANTED, (name,))
     if name.startswith(_PHISHING):
-        return ScanAnswer(ScanState.INFECTED, (name,), detail="a phishing heuristic")
+        return ScanAnswer(ScanState.PHISHING, (name,))
     return ScanAnswer(ScanState.INFECTED, (name,))
 
 

@@ -258,7 +258,7 @@ async def _aread(
 
 def _told(reader: ReplyReader, fault: str, address: ScannerAddress) -> ScanAnswer:
     answer = reader.answer(fault)
-    return ScanAnswer(answer.state, answer.names, str(address), answer.detail)
+    return ScanAnswer(answer.state, answer.names, str(address), answer.detail, answer.lost)
 
 
 def _unreached(address: ScannerAddress, error: Exception) -> ScanAnswer:

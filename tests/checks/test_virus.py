@@ -87,7 +87,10 @@ def test_it_is_a_check_and_declares_what_it_finds() -> None:
     infos = {info.name: info for info in check.symbols}
     assert infos.keys() == set(SYMBOLS.values())
     assert infos["VIRUS_INFECTED"].group == "malware"
-    assert {info.group for name, info in infos.items() if name != "VIRUS_INFECTED"} == {"unknown"}
+    found = {SYMBOLS[state] for state in ScanState if state.known and state is not ScanState.CLEAN}
+    assert {name for name, info in infos.items() if info.group == "unknown"} == infos.keys() - found
+    assert infos["VIRUS_PUA"].points > 0
+    assert infos["VIRUS_PHISHING"].points > 0
     assert SYMBOLS.keys() == set(ScanState) - {ScanState.CLEAN}
 
 
@@ -162,6 +165,13 @@ def test_limits_inside_the_mail_are_tried_part_by_part() -> None:
     symbols, _ = ask(raw, scan)
     said = "Heuristics.Limits.Exceeded.MaxRecursion (part 3 'f1.bin')"
     assert symbols == {"VIRUS_LIMITS_EXCEEDED": Symbol("VIRUS_LIMITS_EXCEEDED", 1.0, said)}
+
+
+@pytest.mark.parametrize("state", [ScanState.ENCRYPTED, ScanState.UNWANTED, ScanState.PHISHING])
+def test_what_one_answer_may_hide_is_asked_about(state: ScanState) -> None:
+    raw = mail_with(b"one", b"two")
+    hidden = {raw: ScanAnswer(state), b"one": ScanAnswer(state), b"two": ScanAnswer(ScanState.LIMITS_EXCEEDED)}
+    assert ask(raw, lambda data: hidden.get(data, CLEAN))[0].keys() == {SYMBOLS[state], "VIRUS_LIMITS_EXCEEDED"}
 
 
 def test_a_scanner_that_dies_between_the_questions_is_unknown() -> None:

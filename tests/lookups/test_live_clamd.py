@@ -108,9 +108,39 @@ def test_an_encrypted_archive_is_encrypted(clamd: Clamd) -> None:
 
 def test_an_unwanted_program_is_told_apart_in_words(clamd: Clamd) -> None:
     answer = both(ClamdLookup([clamd.unix]), b"MAILFILTER-TEST-UNWANTED")
-    assert answer.state is ScanState.INFECTED
+    assert answer.state is ScanState.UNWANTED
     assert answer.names[0].startswith("PUA.")
-    assert "unwanted" in answer.detail
+
+
+def test_an_unwanted_program_hides_malware_in_the_same_file_and_nowhere_else(clamd: Clamd) -> None:
+    """Why on_pua holds by default: clamd stops at the first signature in a file, of whatever kind."""
+    lookup, unwanted = ClamdLookup([clamd.unix]), b"MAILFILTER-TEST-UNWANTED"
+    assert both(lookup, unwanted + MARKER).state is ScanState.UNWANTED
+    assert both(lookup, MARKER + unwanted).state is ScanState.INFECTED
+    mail = EmailMessage()
+    mail.set_content("see attachments")
+    for data in (unwanted, EICAR):
+        mail.add_attachment(data, maintype="application", subtype="octet-stream", filename="a.bin")
+    assert both(lookup, mail.as_bytes()).state is ScanState.INFECTED
+
+
+def test_administration(own_clamd: Clamd) -> None:
+    """RELOAD and STATS; a scan right after RELOAD has its verdict, also with signatures that were added."""
+    lookup = ClamdLookup([own_clamd.tcp, "tcp:127.0.0.1:1"])
+    said, dead = lookup.stats(Deadline.after(5))
+    assert said.alive
+    assert "THREADS:" in said.detail
+    assert "MEMSTATS:" in said.detail
+    assert not dead.alive
+    signatures = own_clamd.folder / "db" / "more.ndb"
+    signatures.write_text(f"Test.More:0:*:{b'ONE-MORE-THING'.hex()}\n")
+    assert both(lookup, b"ONE-MORE-THING").state is ScanState.CLEAN
+    assert lookup.reload(Deadline.after(5))[0].detail == "RELOADING"
+    states = [both(lookup, EICAR).state for _ in range(20)]
+    assert set(states) == {ScanState.INFECTED}
+    until = time.monotonic() + 10
+    while both(lookup, b"ONE-MORE-THING").state is not ScanState.INFECTED:
+        assert time.monotonic() < until
 
 
 def test_many_at_once_get_their_own_answers(clamd: Clamd) -> None:
