@@ -100,7 +100,7 @@ class Facts:
         """Raw values of header fields (octets, folds kept) by name in lower case."""
         index: dict[str, list[str]] = {}
         for header in self.message.headers:
-            index.setdefault(header[0].lower(), []).append(header[1])
+            index.setdefault(header[0].lower(), []).append(header.latin1)
         return index
 
     @cached_property
@@ -172,11 +172,11 @@ class Facts:
         for part in self.message.parts:
             value: str | None = None
             if name == "ALL":
-                value = "".join([f"{field[0]}: {decoded(field[0].lower(), field[1])}\n" for field in part.headers])
+                value = "".join([f"{field[0]}: {decoded(field.name.lower(), field.latin1)}\n" for field in part.headers])
             else:
                 for field in part.headers:
                     if field[0].lower() == low:
-                        value = field[1].lstrip(" \t") + "\n" if raw else decoded(low, field[1]) + "\n"
+                        value = field.latin1.lstrip(" \t") + "\n" if raw else decoded(low, field.latin1) + "\n"
             found.append(value)
         return found
 
@@ -187,9 +187,9 @@ ORIGINATING = ("x-yahoo-post-ip", "x-originating-ip", "x-apparently-from", "x-se
 
 def _all(facts: Facts, raw: bool) -> list[str]:
     if raw:
-        values = [f"{header[0]}:{header[1]}\n" for header in facts.message.headers]
+        values = [f"{header[0]}:{header.latin1}\n" for header in facts.message.headers]
     else:
-        values = [f"{header[0]}: {decoded(header[0].lower(), header[1])}\n" for header in facts.message.headers]
+        values = [f"{header[0]}: {decoded(header.name.lower(), header.latin1)}\n" for header in facts.message.headers]
     size = 0
     for number, value in enumerate(values):
         size += len(value)

@@ -1,0 +1,97 @@
+"""The bounded engine: `regex` with a time limit, for patterns that hyperscan cannot decide, and for all without it.
+
+Time is given out by a `Budget`: so much for one rule in one mail, and ten times that for all rules of the mail.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import regex
+
+from .literals import required
+from .patterns import Pattern, PatternError
+
+_FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
+RULES_PER_MAIL = 10
+"""How many rules may use up their time in one mail before the others go without."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Seconds that are left: ``rule`` is each rule's in one mail, ``mail`` what is left for all; who ran out."""
+
+    rule: float
+    mail: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)
+    cut_off: dict[str, None] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    """What a rule that counts once was seen to match, for evidence."""
+
+    def __post_init__(self) -> None:
+        self.mail = self.rule * RULES_PER_MAIL
+
+
+class Exact:
+    """One pattern, compiled when it is first needed."""
+
+    def __init__(self, rule: str, pattern: Pattern) -> None:
+        self.rule = rule
+        self.pattern = pattern
+
+    @cached_property
+    def compiled(self) -> regex.Pattern[bytes]:
+        """Raises `PatternError` when the engine does not take it."""
+        flags = regex.VERSION1
+        for letter in self.pattern.flags:
+            flags |= _FLAGS[letter]
+        try:
+            return regex.compile(self.pattern.exact, flags, cache_pattern=False)
+        except (regex.error, RecursionError, OverflowError, ValueError, TypeError) as error:
+            raise PatternError(str(error)) from None
+
+    @cached_property
+    def literals(self) -> tuple[bytes, ...]:
+        """Of these one must be in the text, in lower case."""
+        return tuple(required(self.pattern.exact, self.pattern.flags))
+
+    def may_match(self, lower: bytes) -> bool:
+        """Whether a text, given in lower case, can match at all."""
+        literals = self.literals
+        return not literals or any([text in lower for text in literals])
+
+    def search(self, text: bytes, budget: Budget) -> bool:
+        """Whether the pattern matches; not if its time is up."""
+        return self.count(text, 1, budget) > 0
+
+    def count(self, text: bytes, most: int, budget: Budget) -> int:
+        """Matches that do not overlap, at most ``most`` (0: all)."""
+        left = min(budget.rule - budget.spent.get(self.rule, 0.0), budget.mail)
+        if left <= 0:
+            budget.cut_off[self.rule] = None
+            return 0
+        start = time.perf_counter()
+        found = 0
+        try:
+            if most == 1:
+                match = self.compiled.search(text, timeout=left)
+                if match is not None:
+                    found = 1
+                    if not self.rule.startswith("__"):
+                        budget.texts[self.rule] = match[0][:60].decode("utf-8", "replace")
+            else:
+                for _ in self.compiled.finditer(text, timeout=left):
+                    found += 1
+                    if found == most:
+                        break
+        except TimeoutError:
+            budget.cut_off[self.rule] = None
+        except (MemoryError, RecursionError, PatternError):
+            budget.cut_off[self.rule] = None
+        used = time.perf_counter() - start
+        if used > 0.0005:
+            budget.spent[self.rule] = budget.spent.get(self.rule, 0.0) + used
+            budget.mail -= used
+        return found

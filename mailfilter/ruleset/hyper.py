@@ -1,0 +1,187 @@
+"""The first look through hyperscan: databases of some sixty patterns, compiled once and kept on disk.
+
+A pattern goes in as it is, or relaxed (`relax`), or as the texts that it demands (`literals`); one for which none of
+that works is always looked at.  Every form says yes wherever the pattern would: anchors match at every line, and the
+bounded engine decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import hyperscan
+
+from .cache import Cache
+from .groups import FirstLook, Target
+from .literals import required
+from .patterns import Pattern
+from .relax import relaxed
+
+_log = logging.getLogger("mailfilter")
+CHUNK = 60
+"""Patterns in one database: more take minutes to compile together, fewer make more scans."""
+SHORT = 600
+"""Characters up to which a pattern is tried as it is."""
+
+_FLAGS = {"i": hyperscan.HS_FLAG_CASELESS, "s": hyperscan.HS_FLAG_DOTALL}
+_ALWAYS = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_ALLOWEMPTY
+_ENDS = re.compile(rb"\\[AzZ]")
+
+
+class Form(NamedTuple):
+    """What stands for a pattern in a database."""
+
+    expression: bytes
+    flags: int
+
+
+def version() -> str:
+    """What databases depend on besides the patterns."""
+    return f"hyperscan {hyperscan.__version__}"
+
+
+def compiles(form: Form) -> bool:
+    """Whether hyperscan takes a form."""
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    try:
+        database.compile(expressions=[form.expression], ids=[0], elements=1, flags=[form.flags])
+    except hyperscan.error:
+        return False
+    return True
+
+
+def forms(pattern: Pattern) -> Iterable[Form]:
+    """Forms to try, the most telling first."""
+    if len(pattern.fast) <= SHORT and not _ENDS.search(pattern.fast):
+        yield _form(pattern.fast, pattern.flags)
+    simple = relaxed(pattern.exact, pattern.flags)
+    if simple:
+        yield _form(*simple)
+    words = required(pattern.exact, pattern.flags)
+    if words:
+        yield _form(b"|".join(b"".join(b"\\x%02x" % code for code in word) for word in sorted(words)), "i")
+
+
+def _form(expression: bytes, flags: str) -> Form:
+    return Form(expression, _ALWAYS | sum(_FLAGS.get(flag, 0) for flag in flags))
+
+
+class Look:
+    """The databases of one group, for ASCII text and for what comes on top with any other."""
+
+    def __init__(self, plain: Sequence[_Database], wide: Sequence[_Database], always: Sequence[int]) -> None:
+        self.plain, self.wide, self.always = tuple(plain), tuple(wide), tuple(always)
+
+    def __call__(self, text: bytes, ascii_only: bool) -> list[tuple[int, int]]:
+        found = [(number, 0) for number in self.always]
+        for database in self.plain:
+            database.scan(text, found)
+        if not ascii_only:
+            for database in self.wide:
+                database.scan(text, found)
+        return found
+
+
+class _Database:
+    """A database with the numbers of its patterns; every thread has its own scratch."""
+
+    def __init__(self, database: Any, numbers: Sequence[int]) -> None:
+        self.database = database
+        self.numbers = tuple(numbers)
+        self.first = hyperscan.Scratch(database)
+        self.scratches = threading.local()
+
+    def scan(self, text: bytes, found: list[tuple[int, int]]) -> None:
+        scratch = getattr(self.scratches, "scratch", None)
+        if scratch is None:
+            scratch = self.scratches.scratch = self.first.clone()
+        seen: list[tuple[int, int]] = []
+        self.database.scan(text, match_event_handler=_note, context=seen, scratch=scratch)
+        if seen:
+            numbers = self.numbers
+            found += [(numbers[number], end) for number, end in seen]
+
+
+def _note(number: int, start: int, end: int, flags: int, seen: list[tuple[int, int]]) -> None:
+    seen.append((number, end))
+
+
+class Compiler:
+    """Makes looks; what was compiled before comes from the cache."""
+
+    def __init__(self, cache: Cache, progress: Callable[[int], None] | None = None) -> None:
+        self.cache = cache
+        self.progress = progress or (lambda count: None)
+        self.choices: dict[str, int] = cache.read_choices(version())
+        self.compiled = 0
+
+    def look(self, targets: Sequence[Target]) -> FirstLook:
+        """The first look of a group."""
+        plain: list[tuple[int, Form]] = []
+        wide: list[tuple[int, Form]] = []
+        always: list[int] = []
+        for number, target in enumerate(targets):
+            same = target.lean is target.exact
+            for pattern, place in ((target.lean.pattern if target.lean else None, plain),) + (
+                () if same else ((target.pattern, wide),)
+            ):
+                if pattern is None:
+                    continue
+                form = self.choose(pattern)
+                if form is None:
+                    always.append(number)
+                else:
+                    place.append((number, form))
+        self.progress(len(targets))
+        return Look(self._databases(plain), self._databases(wide), dict.fromkeys(always))  # type: ignore[arg-type]
+
+    def choose(self, pattern: Pattern) -> Form | None:
+        """The first form that hyperscan takes; which one that was is kept in the cache."""
+        key = self.cache.key([pattern.fast, pattern.exact, pattern.flags.encode()])
+        known = self.choices.get(key)
+        for number, form in enumerate(forms(pattern)):
+            if known == number or (known is None and compiles(form)):
+                self.choices[key] = number
+                return form
+        self.choices[key] = -1
+        return None
+
+    def _databases(self, entries: Sequence[tuple[int, Form]]) -> list[_Database]:
+        found = []
+        for start in range(0, len(entries), CHUNK):
+            part = entries[start : start + CHUNK]
+            database = self._database([form for _, form in part])
+            if database is not None:
+                found.append(_Database(database, [number for number, _ in part]))
+            else:
+                found += [item for one in part if len(part) > 1 for item in self._databases([one])]
+        return found
+
+    def _database(self, part: Sequence[Form]) -> Any:
+        key = self.cache.key([version().encode(), *(b"%d %s" % (form.flags, form.expression) for form in part)])
+        data = self.cache.read(key)
+        if data is not None:
+            try:
+                return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
+            except hyperscan.error as error:
+                self.cache.drop(key, f"hyperscan does not take it: {error}")
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        try:
+            database.compile(
+                expressions=[form.expression for form in part], ids=list(range(len(part))), elements=len(part),
+                flags=[form.flags for form in part],
+            )  # fmt: skip
+        except hyperscan.error as error:
+            _log.warning("hyperscan does not take %d patterns together: %s", len(part), error)
+            return None
+        self.compiled += len(part)
+        self.cache.write(key, hyperscan.dumpb(database))
+        return database
+
+    def finish(self) -> None:
+        """Keep the choices."""
+        self.cache.write_choices(version(), self.choices)
