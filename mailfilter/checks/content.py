@@ -26,6 +26,11 @@ class ContentModel(Protocol):
         """What it was trained on, for people."""
         ...
 
+    @property
+    def threshold(self) -> float:
+        """Log-odds above which a mail should be called spam."""
+        ...
+
     def judge(self, messages: Sequence[Message]) -> Judgement:
         """Calibrated log-odds of spam of each message, and how much has been seen of such mail (0..1)."""
         ...
@@ -33,8 +38,10 @@ class ContentModel(Protocol):
 
 QUIET = 1.0
 """Log-odds, either way, up to which the model says nothing."""
-CERTAIN = 6.0
-"""Log-odds, either way, from which a finding has its full value."""
+AT_THRESHOLD = 6 / 7
+"""Value of a spam finding at the model's threshold: with the default 7 points just enough to quarantine alone."""
+SURE_HAM = 4.0
+"""Log-odds of ham from which a ham finding has its full value."""
 FAMILIAR = 0.5
 """Support below which a mail is called strange to the model."""
 
@@ -51,21 +58,28 @@ class ContentCheck:
     def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:
         """Findings per mail, in order."""
         judged = self.model.judge([mail.message for mail in mails])
-        return [_findings(*row) for row in zip(judged.log_odds.tolist(), judged.support.tolist(), strict=True)]
+        rows = zip(judged.log_odds.tolist(), judged.support.tolist(), strict=True)
+        return [_findings(log_odds, support, self.model.threshold) for log_odds, support in rows]
 
 
-def grade(log_odds: float) -> float:
-    """Value of a finding, 0..1, of log-odds towards its side."""
-    return round(min(max((log_odds - QUIET) / (CERTAIN - QUIET), 0.0), 1.0), 3)
+def spam_grade(log_odds: float, threshold: float) -> float:
+    """Value of a spam finding, 0..1: rises from `QUIET`, is `AT_THRESHOLD` at the threshold."""
+    span = max(threshold - QUIET, 1.0)
+    return round(min(max((log_odds - QUIET) / span * AT_THRESHOLD, 0.0), 1.0), 3)
 
 
-def _findings(log_odds: float, support: float) -> Findings:
+def ham_grade(log_odds: float) -> float:
+    """Value of a ham finding, 0..1."""
+    return round(min(max((-log_odds - QUIET) / (SURE_HAM - QUIET), 0.0), 1.0), 3)
+
+
+def _findings(log_odds: float, support: float, threshold: float) -> Findings:
     evidence = f"log-odds {log_odds:.1f}, familiarity {support:.2f}"
     chance = 1 / (1 + math.exp(-min(max(log_odds, -40.0), 40.0)))
     found = [Symbol("CONTENT_PROBABILITY", round(chance, 6), evidence)]
-    if value := grade(log_odds):
+    if value := spam_grade(log_odds, threshold):
         found.append(Symbol("CONTENT_SPAM", value, evidence))
-    elif value := grade(-log_odds):
+    elif value := ham_grade(log_odds):
         found.append(Symbol("CONTENT_HAM", value, evidence))
     elif support < FAMILIAR:
         found.append(Symbol("CONTENT_STRANGE", 1.0, evidence))

@@ -12,6 +12,7 @@ exactly, and leaves the slots of each row in ascending order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from .views import VIEWS, views
 if TYPE_CHECKING:
     from ..message import Message
 
-FORMAT = 1
+FORMAT = 2
 """Version of everything that decides which slot an n-gram has: views, normalisation, hashing."""
 BITS = 20
 SLOTS = 1 << BITS
@@ -68,16 +69,26 @@ class Layout(NamedTuple):
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the model's parts, in the order of `part_of_view`."""
-        return tuple(dict.fromkeys(_BY_NAME[name].part for name in self.names))
+        return _parts(self.names)
 
     @property
     def part_of_view(self) -> tuple[int, ...]:
         """Position of each view's part within `parts`."""
-        parts = self.parts
-        return tuple(parts.index(_BY_NAME[name].part) for name in self.names)
+        return _part_of_view(self.names)
 
 
 _BY_NAME = {view.name: view for view in VIEWS}
+
+
+@cache
+def _parts(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_BY_NAME[name].part for name in names))
+
+
+@cache
+def _part_of_view(names: tuple[str, ...]) -> tuple[int, ...]:
+    parts = _parts(names)
+    return tuple(parts.index(_BY_NAME[name].part) for name in names)
 
 
 def layout(names: Sequence[str]) -> Layout:
@@ -107,7 +118,7 @@ def gram_slots(data: bytes) -> NDArray[np.uint32]:
     """Slots within a region of all 4-byte windows of ``data``, duplicates included; empty for less than 4 bytes."""
     if len(data) < 4:
         return np.empty(0, np.uint32)
-    windows = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
+    windows: NDArray[np.uint32] = np.ndarray((len(data) - 3,), "<u4", data, 0, (1,))
     return (windows * _GRAM) >> _SHIFT32
 
 
@@ -153,8 +164,10 @@ def _token_keys(texts: Sequence[bytes], rows: Sequence[int]) -> NDArray[np.uint3
     pairs = words[:-1] * _PAIR + words[1:]
     neighbours = starts[1:] == ends[:-1] + 1
     neighbours &= heads[1:] == heads[:-1]
-    found = np.concatenate((words, pairs[neighbours]))
-    return ((found * _MIX) >> _SHIFT64).astype(np.uint32) | np.concatenate((heads, heads[1:][neighbours]))
+    hashes = np.concatenate((words, pairs[neighbours]))
+    keys: NDArray[np.uint32] = ((hashes * _MIX) >> _SHIFT64).astype(np.uint32)
+    keys |= np.concatenate((heads, heads[1:][neighbours]))
+    return keys
 
 
 def _heads(rows: Sequence[int]) -> NDArray[np.uint32]:
@@ -181,6 +194,15 @@ class Extractor:
         slots, counts = self.hash_many([texts])
         return Features(slots, counts[0])
 
+    def hash_in_order(self, texts: Sequence[bytes]) -> Features:
+        """`hash` with each view's slots in the order in which they first stand in its text; slower, for training."""
+        keys = self._keys([texts])
+        first = np.sort(np.unique(keys, return_index=True)[1])
+        keys = keys[first]
+        views_of_keys = (keys >> np.uint32(BITS)).astype(np.intp)
+        order = np.argsort(views_of_keys, kind="stable")
+        return Features(keys[order].astype(np.intp), np.bincount(views_of_keys, minlength=len(self.layout.names)))
+
     def hash_many(self, mails: Sequence[Sequence[bytes]]) -> Features:
         """Features of a batch of mails whose views are made already.
 
@@ -194,17 +216,22 @@ class Extractor:
         empty = np.empty((0, len(self.layout.names)), np.intp)
         return Features(slots, np.concatenate([piece.counts for piece in pieces] or [empty]))
 
-    def _hash(self, mails: Sequence[Sequence[bytes]]) -> Features:
+    def _keys(self, mails: Sequence[Sequence[bytes]]) -> NDArray[np.uint32]:
+        """Keys of everything in a batch, that of each row's constant first; duplicates included."""
         used = self.layout
         width = len(used.names)
         rows = range(0, len(mails) * width, width)
-        heads = _heads(range(len(mails) * width))
-        pieces = [heads]
+        pieces = [_heads(range(len(mails) * width))]
         for kind, make in ((used.grams, _gram_keys), (used.tokens, _token_keys)):
             if kind:
                 texts = [mail[view] for mail in mails for view in kind]
                 pieces.append(make(texts, [row + view for row in rows for view in kind]))
-        keys = np.concatenate(pieces)
+        return np.concatenate(pieces)
+
+    def _hash(self, mails: Sequence[Sequence[bytes]]) -> Features:
+        width = len(self.layout.names)
+        heads = _heads(range(len(mails) * width))
+        keys = self._keys(mails)
         keys.sort()
         first = np.empty(len(keys), np.bool_)
         first[:1] = True

@@ -43,12 +43,15 @@ class Fusion:
     ``bias``     constant.
     ``trust``    ``(low, high)``: share of known n-grams at or below which log-odds become 0, and at or above which
                  they stay as they are.
+    ``threshold``  log-odds above which a mail should be called spam: chosen in training so that ham of corpora
+                 left out stays below it.
     """
 
     scale: tuple[float, ...]
     factors: tuple[float, ...]
     bias: float
     trust: tuple[float, float]
+    threshold: float = 0.0
 
 
 class Judgement(NamedTuple):
@@ -56,6 +59,12 @@ class Judgement(NamedTuple):
 
     log_odds: NDArray[np.float64]
     support: NDArray[np.float64]
+
+
+def trusted(share: NDArray[np.float64], trust: tuple[float, float]) -> NDArray[np.float64]:
+    """How much of its log-odds a mail keeps (0..1), by the share of its n-grams that are known."""
+    low, high = trust
+    return np.clip((share - low) / (high - low), 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +77,11 @@ class Model:
     facts: dict[str, Any]
     """What it was trained on and how well it did: shown to people, not used for scoring."""
 
+    def __str__(self) -> str:
+        corpora = self.facts.get("corpora", {})
+        ham, spam = (sum(counts[kind] for counts in corpora.values()) for kind in ("ham", "spam"))
+        return f"content model of {ham} ham and {spam} spam ({', '.join(corpora)}), threshold {self.threshold:g}"
+
     @classmethod
     def load(cls, path: str | Path | None = None) -> Model:
         """The model at ``path``, or the shipped one.
@@ -77,6 +91,11 @@ class Model:
         if path is None:
             path = Path(str(resources.files("mailfilter.models").joinpath(SHIPPED)))
         return _checked(Path(path), *store.read(Path(path)))
+
+    @property
+    def threshold(self) -> float:
+        """Log-odds above which a mail should be called spam."""
+        return self.fusion.threshold
 
     def save(self, path: str | Path) -> None:
         """Write the model to ``path``, all or nothing.  Raises `ModelError` if the place cannot be written."""
@@ -89,6 +108,7 @@ class Model:
             "factors": list(fusion.factors),
             "bias": fusion.bias,
             "trust": list(fusion.trust),
+            "threshold": fusion.threshold,
             "facts": self.facts,
         }
         store.write(Path(path), manifest, self.weights)
@@ -133,8 +153,7 @@ class Model:
         for part in range(terms.shape[1]):
             raw += terms[:, part]
         share = known.sum(axis=1) / np.maximum(total, 1)
-        low, high = fusion.trust
-        return Judgement(raw * np.clip((share - low) / (high - low), 0.0, 1.0), share)
+        return Judgement(raw * trusted(share, fusion.trust), share)
 
     def explain(self, message: Message, n: int = 10) -> tuple[Clue, ...]:
         """The ``n`` pieces of the mail that moved its log-odds most, strongest first; positive means spam."""
@@ -152,7 +171,8 @@ def _checked(path: Path, manifest: dict[str, Any], weights: NDArray[np.int8]) ->
         used = layout([str(name) for name in manifest["views"]])
         parts = len(used.parts)
         scale, factors = _floats(manifest["scale"], parts), _floats(manifest["factors"], parts)
-        bias, low_high = _floats([manifest["bias"]], 1)[0], _floats(manifest["trust"], 2)
+        bias, threshold = _floats([manifest["bias"], manifest["threshold"]], 2)
+        low_high = _floats(manifest["trust"], 2)
         facts = manifest["facts"]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(str(path), f"has a manifest that does not fit ({error}); {_AGAIN}") from None
@@ -160,7 +180,7 @@ def _checked(path: Path, manifest: dict[str, Any], weights: NDArray[np.int8]) ->
         raise ModelError(str(path), f"has {len(weights)} weights where {used.slots} belong; {_AGAIN}")
     if not low_high[0] < low_high[1] or not isinstance(facts, dict):
         raise ModelError(str(path), f"has a manifest that does not fit (trust or facts); {_AGAIN}")
-    return Model(used, weights, Fusion(scale, factors, bias, (low_high[0], low_high[1])), facts)
+    return Model(used, weights, Fusion(scale, factors, bias, (low_high[0], low_high[1]), threshold), facts)
 
 
 def _floats(values: Any, count: int) -> tuple[float, ...]:

@@ -24,10 +24,15 @@ def calibration_error(log_odds: NDArray[np.float64], spam: NDArray[np.bool_], bi
     return float(gap[mass > 0].sum())
 
 
-def quality(log_odds: NDArray[np.float64], spam: NDArray[np.bool_]) -> dict[str, float | int]:
+def quality(log_odds: NDArray[np.float64], spam: NDArray[np.bool_], threshold: float) -> dict[str, float | int]:
     """The usual figures of one set of judgements, rounded; those that need both classes only if both are there."""
     ham, bad = int((~spam).sum()), int(spam.sum())
     result: dict[str, float | int] = {"ham": ham, "spam": bad}
+    if ham:
+        lost = int((log_odds[~spam] > threshold).sum())
+        result |= {"fp": lost, "fp_pct": round(100 * lost / ham, 3)}
+    if bad:
+        result["fn_pct"] = round(100 * float((log_odds[spam] <= threshold).mean()), 2)
     if ham and bad:
         result["one_minus_roca_pct"] = round(one_minus_roca(log_odds, spam), 4)
         result["ece"] = round(calibration_error(log_odds, spam), 4)

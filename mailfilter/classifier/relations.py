@@ -18,12 +18,9 @@ _ALNUM = re.compile(r"[^a-z0-9]+")
 _REPLY = ("re:", "fw:", "fwd:", "aw:", "wg:", "sv:", "vs:", "tr:", "rv:", "antw:")
 _SECOND = frozenset(("co", "com", "net", "org", "ac", "gov", "edu", "ne", "or", "go"))
 
-PRESENT = (
-    "cc", "in-reply-to", "references", "list-id", "list-unsubscribe", "list-unsubscribe-post", "precedence",
-    "feedback-id", "auto-submitted", "sender", "x-mailer", "user-agent", "mime-version", "date", "message-id",
-    "importance", "x-priority", "organization", "reply-to",
-)  # fmt: skip
-"""Headers whose mere presence says something and which a sender sets, not a path or a site."""
+PRESENT = ("cc", "reply-to", "date", "message-id", "mime-version")
+"""Headers whose mere presence says something anywhere.  Those of lists, bulk mailers and mail programs were tried:
+they tell corpora apart better than spam from ham, and mail of a corpus left out was judged worse for them."""
 
 
 def organisation(host: str) -> str:

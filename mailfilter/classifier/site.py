@@ -25,7 +25,7 @@ from .features import Extractor, Features, layout
 from .journal import Done, Journal, Row
 from .model import Judgement, Model
 from .site_explain import site_clues
-from .site_features import SHARED, Grams, grams
+from .site_features import SHARED, Grams, grams, of_each
 from .site_state import State
 from .spans import Clue
 
@@ -74,6 +74,11 @@ class SiteModel:
         if not os.path.isdir(folder):
             raise StoreError(f"{self.path}: the file of taught mail cannot be made: there is no folder {folder}")
         self._refresh()
+
+    @property
+    def threshold(self) -> float:
+        """Log-odds above which a mail should be called spam: the base's."""
+        return self.base.threshold
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -172,7 +177,7 @@ class SiteModel:
     def _see(self, messages: Sequence[Message]) -> list[Seen]:
         """The base's word and the n-grams of each message; n-grams that both need are made once."""
         found = self._extractor.extract_many(messages)
-        judged = self._base_judgement(messages, found)
+        judged = self._base_judgement(found)
         return [
             Seen(*row)
             for row in zip(
@@ -180,15 +185,15 @@ class SiteModel:
             )
         ]
 
-    def _base_judgement(self, messages: Sequence[Message], found: Features) -> Judgement:
-        """What the base says, from the features made already if its views are the last ones of those."""
-        used = self.base.layout.names
-        skip = len(SHARED) - len(used)
-        if SHARED[skip:] != used:
-            return self.base.judge(messages)
-        position = np.arange(len(SHARED)) >= skip
-        wanted = np.repeat(np.broadcast_to(position, found.counts.shape).ravel(), found.counts.ravel())
-        return self.base.judge_batch(Features(found.slots[wanted] - (skip << SLOT_BITS), found.counts[:, skip:]))
+    def _base_judgement(self, found: Features) -> Judgement:
+        """What the base says, from those of the features that are of its views, put into its own regions."""
+        places = [SHARED.index(name) for name in self.base.layout.names]
+        used, shift = np.zeros(len(SHARED), np.bool_), np.zeros(len(SHARED), np.intp)
+        used[places] = True
+        shift[places] = (np.array(places) - np.arange(len(places))) << SLOT_BITS
+        wanted = of_each(found.counts, used)
+        slots = found.slots[wanted] - of_each(found.counts, shift)[wanted]
+        return self.base.judge_batch(Features(slots, found.counts[:, places]))
 
     def _open(self) -> Journal:
         """The journal, made if it is not there; a connection is never carried over a fork."""

@@ -29,17 +29,20 @@ class View(NamedTuple):
 
 VIEWS = (
     View("header", "header", "grams", "the header block as it came"),
-    View("body", "body", "grams", "the undecoded body"),
+    View("body", "body", "grams", "the bodies as their author wrote them: HTML source or text, transfer-decoded"),
     View("text", "text", "grams", "subject and text as a reader sees them"),
     View("subject", "meta", "grams", "subject and sender"),
     View("links", "meta", "grams", "where links lead"),
     View("words", "words", "tokens", "words of subject and text, and pairs of them"),
-    View("marks", "meta", "tokens", "structure, header names, and how sender, links and text relate"),
+    View("marks", "meta", "tokens", "structure, and how sender, links and text relate"),
+    View("tags", "meta", "tokens", "the skeleton of HTML: tags, and names of attributes and style properties"),
 )
 """Every view there is, grams first.  A model says which of them it uses; the order is part of the file format."""
 
 HEADER_BYTES = 4000
-BODY_BYTES = 3000
+BODY_BYTES = 4000
+TAG_BYTES = 6000
+TAGS = 500
 TEXT_BYTES = 3000
 WORD_BYTES = 4000
 LINK_BYTES = 1500
@@ -62,6 +65,8 @@ _SQUEEZE = bytes(
     for byte in range(256)
 )
 """Lower case, digits to 0, control characters to spaces."""
+_SKELETON = re.compile(rb"<[/!]?[a-z][a-z0-9]{0,15}|(?<![a-z-])[a-z-]{2,20}(?=[=:])")
+"""A tag's start, or a name before ``=`` or ``:``; bounded, so linear."""
 _LONG = re.compile(rb"[0-9a-f]{12,}")
 _MIXED = re.compile("[a-z][\u0370-\u03ff\u0400-\u04ff\u0500-\u052f]|[\u0370-\u03ff\u0400-\u04ff\u0500-\u052f][a-z]")
 _RECIPIENTS = frozenset(("to", "cc", "bcc", "delivered-to", "x-original-to", "envelope-to"))
@@ -90,17 +95,26 @@ def _header(message: Message) -> bytes:
     return b"\n".join(lines).replace(b"\r", b"")[:HEADER_BYTES]
 
 
-def body_start(raw: bytes) -> int:
-    """Where the body starts: after the first empty line, or the end of ``raw``."""
-    bare, full = raw.find(b"\n\n"), raw.find(b"\n\r\n")
-    if bare < 0 and full < 0:
-        return len(raw)
-    return full + 3 if bare < 0 or 0 <= full < bare else bare + 2
-
-
 def _body(message: Message) -> bytes:
-    start = body_start(message.raw)
-    return message.raw[start : start + BODY_BYTES + 200].replace(b"\r", b"")[:BODY_BYTES]
+    room, pieces = BODY_BYTES, []
+    for text in message.texts[:3]:
+        source = text.source[:room]
+        if not source.isascii():
+            source = source.translate(_INVISIBLE)
+        piece = source.encode("utf-8", "replace").replace(b"\r", b"")
+        pieces.append(piece)
+        room -= len(piece)
+        if room <= 0:
+            break
+    return b"\n".join(pieces)[:BODY_BYTES]
+
+
+def _tags(message: Message) -> bytes:
+    for text in message.texts:
+        if text.kind == "html":
+            source = text.source[:TAG_BYTES].encode("utf-8", "replace").translate(_LOWER)
+            return b" ".join(_SKELETON.findall(source)[:TAGS])
+    return b""
 
 
 def visible(message: Message) -> bytes:
@@ -148,4 +162,5 @@ _MAKERS: dict[str, Callable[[Message], bytes]] = {
     "subject": _subject,
     "links": _links,
     "marks": _marks,
+    "tags": _tags,
 }
