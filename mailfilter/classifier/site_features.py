@@ -7,15 +7,16 @@ measured to cost no accuracy, and it halves what is stored of a taught mail.  St
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import features
+from . import features, views
 from .features import Features
 from .relations import organisation
 
@@ -27,15 +28,18 @@ BITS = 18
 DROP = features.BITS - BITS
 """Low bits of a slot of `mailfilter.classifier.features` that are dropped here."""
 SENDER = "sender"
-SHARED = ("header", "body", "text", "subject", "links", "words", "marks")
-"""Views of `mailfilter.classifier.views` that are looked at, in their order."""
+SHARED = tuple(view.name for view in views.VIEWS)
+"""Views of `mailfilter.classifier.views`: all of them, in their order."""
 VIEWS = (*SHARED, SENDER)
 """All views, in the order of their regions in the table of weights."""
-GRAMS = ("header", "body", "text", "subject", "links")
-"""Views that are read as overlapping windows; of these every other n-gram is kept."""
-PARTS = (("header", 1), ("body", 1), ("text", 1), ("lead", 2), ("words", 2), (SENDER, 1))
-"""Parts of the learner and how many views each has, in order: ``lead`` is subject and links, ``words``
-the words and the marks of how the mail is built."""
+GRAMS = tuple(view.name for view in views.VIEWS if view.kind == "grams")
+"""Views that are read as overlapping windows, which are the first; of these every other n-gram is kept."""
+_PART = {"header": "header", "body": "body", "text": "text", "subject": "lead", "links": "lead", SENDER: SENDER}
+PARTS = tuple(
+    (part, len(tuple(names))) for part, names in itertools.groupby(VIEWS, lambda name: _PART.get(name, "words"))
+)
+"""Parts of the learner and how many views each has, in order: ``lead`` is subject and links, ``words`` the words of
+the text and the marks of how the mail is built."""
 SLOTS = len(VIEWS) << BITS
 FORMAT = f"1.{features.FORMAT} {' '.join(VIEWS)}"
 """Names everything that decides which slot an n-gram has; a file of another format cannot be used."""
@@ -102,12 +106,15 @@ def token_slot(token: str) -> int:
     return max(zlib.crc32(token.encode("utf-8", "replace")) >> (32 - BITS), 1)
 
 
+def of_each(counts: NDArray[np.intp], values: NDArray[Any]) -> NDArray[Any]:
+    """For each n-gram of a batch (``counts``: mails by views), the one of ``values`` (views) that is its view's."""
+    return np.repeat(np.broadcast_to(values, counts.shape).ravel(), counts.ravel())
+
+
 def grams(messages: Sequence[Message], shared: Features) -> list[Grams]:
     """N-grams of mails of which the features of the views `SHARED` are made already."""
     counts = shared.counts
-    windows = np.arange(len(SHARED)) < len(GRAMS)
-    kept = (shared.slots & 1) == 0
-    kept |= np.repeat(np.broadcast_to(~windows, counts.shape).ravel(), counts.ravel())
+    kept = ((shared.slots & 1) == 0) | of_each(counts, np.arange(len(SHARED)) >= len(GRAMS))
     before = np.concatenate(([0], np.cumsum(kept)))
     ends = np.cumsum(counts).reshape(counts.shape)
     sizes = before[ends] - before[ends - counts]

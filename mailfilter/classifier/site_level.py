@@ -111,7 +111,7 @@ class Level:
         like = look.familiarity**2
         fade = BELOW_HALF / (BELOW_HALF + self.taught * like)
         rarer = min(len(self.pools[0]), len(self.pools[1]))
-        trust = (rarer + ONE_SIDED * like) / (rarer + ONE_SIDED)
+        trust = (rarer + ONE_SIDED * like * look.familiarity) / (rarer + ONE_SIDED)
         return (trust, _cut(below) * fade, *(_cut(part) * trust for part in look.parts))
 
     def _learn(self, grams: Grams, spam: bool, step: float) -> None:

@@ -18,7 +18,7 @@ from mailfilter.classifier.site import SiteModel
 from mailfilter.errors import StoreError
 from mailfilter.message import Message
 
-WORDS = "invoice pills lunch meeting offer click garden report winner parcel account weather".split()
+WORDS = ("invoice", "pills", "lunch", "meeting", "offer", "click", "garden", "report", "winner", "parcel", "weather")
 
 
 def mail(number: int, spam: bool | None = None) -> Message:
@@ -169,9 +169,15 @@ def test_a_copy_of_the_first_mail_taught_is_known_and_a_stranger_is_left_to_the_
 def test_spam_alone_does_not_condemn_the_rest(base: Model) -> None:
     site = SiteModel(base, ":memory:")
     site.learn((mail(number, True), True) for number in range(0, 80, 2))
-    ham = [mail(number, False) for number in range(1, 40, 2)]
-    assert (site.score(ham) - base.score(ham)).max() < 3
-    assert site.score([mail(100, True)])[0] > 0
+    ham = [
+        Message(b"Date: Mon, 2 Nov 2026 10:00:00 +0000\nFrom: Ada <ada@example.org>\nTo: b@example.org\n"
+                b"In-Reply-To: <%d@example.org>\nSubject: Re: the draft, part %d\n\nI have read it twice. "
+                b"Section %d is fine by me; the figures in the table want checking.\n\nAda\n" % (n, n, n))
+        for n in range(20)
+    ]  # fmt: skip
+    assert (site.score(ham) < 0).all()
+    assert (site.score(ham) - base.score(ham)).max() < 1
+    assert site.score([mail(100, True)])[0] > max(base.score([mail(100, True)])[0], 0)
 
 
 def test_a_user_is_laid_over_the_site_and_leaves_it_alone(base: Model, tmp_path: Path) -> None:
@@ -246,7 +252,8 @@ def test_explains_the_site_and_the_base(base: Model) -> None:
     assert [abs(clue.weight) for clue in clues] == sorted((abs(clue.weight) for clue in clues), reverse=True)
     ours = [clue for clue in clues if clue.view.startswith("site:")]
     assert any(clue.weight > 0 and "watches" in clue.text for clue in ours)
-    assert any(clue.view == "site:sender" and "shop@offers.example" in clue.text for clue in site.explain(mail(50, True), 400))
+    senders = [clue.text for clue in site.explain(mail(50, True), 400) if clue.view == "site:sender"]
+    assert any("shop@offers.example" in text for text in senders)
     assert site.explain(mail(50), 0) == ()
 
 
