@@ -16,7 +16,9 @@ from typing import Any
 from .decision import Action, Policy
 from .envelope import Envelope
 from .errors import SettingError
+from .scoring import cap_fault
 from .settings import Allowed, build, default_of, setting
+from .symbols import GROUPS
 
 _ON_VIRUS = ("quarantine", "bounce", "delete", "disarm")
 _ON_UNKNOWN = ("pass", "tempfail", "hold", "bounce")
@@ -112,7 +114,7 @@ class VirusSection:
     rules: tuple[Mapping[str, Any], ...] = setting(
         (),
         "tables",
-        "[[virus.rules]]: directions, recipients (domains) and other on_... settings for mail that fits; the first counts",
+        "[[virus.rules]]: directions, recipients (domains), on_... for the mail that fits; the first that does counts",
     )
 
 
@@ -195,6 +197,7 @@ class Config:
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
     headers: HeadersSection = field(default_factory=HeadersSection)
     scores: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, float] = field(default_factory=dict)
     source: str = "defaults"
 
     @classmethod
@@ -216,11 +219,13 @@ class Config:
         faults.extend(f"{key}: unknown section; known: {', '.join(sorted(known))}" for key in table.keys() - known)
         sections = {name: build(section, table.get(name, {}), name, faults) for name, section in SECTIONS.items()}
         scores = build(_Scores, {"scores": table.get("scores", {})}, "", faults).scores
+        groups = build(_Groups, {"groups": table.get("groups", {})}, "", faults).groups
+        faults.extend(fault for group, cap in groups.items() if (fault := _group_fault(group, cap)))
         faults.extend(_limits_in_order(sections["policy"]))
         deque(_virus_rules(sections["virus"].rules, faults), 0)
         if faults:
             raise SettingError(source, tuple(faults))
-        return cls(**sections, scores=scores, source=source)
+        return cls(**sections, scores=scores, groups=groups, source=source)
 
     def to_policy(self, rule: VirusRule | None = None) -> Policy:
         """The decision's policy: limits, and a floor for what has an action of its own; ``rule`` overrides."""
@@ -261,6 +266,11 @@ class _Scores:
     scores: Mapping[str, float] = setting({}, "numbers", "[scores]: points of symbols, instead of the catalogue's")
 
 
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    groups: Mapping[str, float] = setting({}, "numbers", "[groups]: most points that a group may add or take")
+
+
 SECTIONS: Mapping[str, Any] = {
     "policy": PolicySection,
     "engine": EngineSection,
@@ -273,6 +283,12 @@ SECTIONS: Mapping[str, Any] = {
     "quarantine": QuarantineSection,
     "headers": HeadersSection,
 }
+
+
+def _group_fault(group: str, cap: float) -> str | None:
+    if group not in GROUPS:
+        return f"groups.{group}: no such group; there are {', '.join(GROUPS)}"
+    return cap_fault(group, cap)
 
 
 def _limits_in_order(policy: PolicySection) -> list[str]:
@@ -300,6 +316,8 @@ def example() -> str:
         lines.extend(_documented(item.name, item.metadata["allowed"], default_of(item)) for item in fields(section))
     lines.extend(["", "# [scores]  points of symbols, instead of the catalogue's (`mailfilter doctor --symbols`)"])
     lines.extend(["[scores]", "# SUBJECT_SHOUTS = 1.0", ""])
+    lines.append("# [groups]  most points that all symbols of a group together may add or take; without one, no cap")
+    lines.extend(["[groups]", "# headers = 5.0", ""])
     return "\n".join(lines)
 
 

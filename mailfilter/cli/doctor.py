@@ -10,6 +10,7 @@ from . import _common
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``mailfilter doctor``."""
     parser.add_argument("--symbols", action="store_true", help="list every symbol with its points and meaning")
+    parser.add_argument("--virus", action="store_true", help="show the scanner what it may let through")
     _common.add_config(parser)
 
 
@@ -17,6 +18,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one line per finding; exit status 1 when a line says that something is wrong."""
     from ..chain import FilterChain
     from ..examination import examine
+    from ..virus_probes import probe
 
     config = _common.config(args)
     with FilterChain(config, stateless=True) as chain:
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{milli / 1000:+8.3f}  {info.group:<11} {name:<28} {info.description}")
             return 0
         wrong = 0
-        for line in examine(chain):
+        for line in probe(chain) if args.virus else examine(chain):
             wrong += line.wrong
             mark = "wrong" if line.wrong else "ok"
             print(f"{mark:<6}{line.subject:<12}{_common.printable(line.text)}")

@@ -71,7 +71,7 @@ class VerdictCache:
             return kept[1]
 
     def put(self, digest: bytes, answer: ScanAnswer, under: str, now: float) -> None:
-        """Keep a verdict that was asked for when ``under`` was the version; anything else than knowledge is not kept."""
+        """Keep a verdict that was asked for when ``under`` was the version; what is no knowledge is not kept."""
         if not self._seconds or not answer.state.known:
             return
         with self._lock:

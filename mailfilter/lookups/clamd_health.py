@@ -13,7 +13,6 @@ from ..deadline import Deadline
 from .clamd_protocol import ScannerAddress
 from .clamd_transport import connect, words
 
-
 MAX_ANSWER = 65_536
 """Bytes of an answer of several lines that are read."""
 
