@@ -21,11 +21,11 @@ from .decision import ACTIONS, Action, Decisions, GreylistState, Marks, Reason, 
 from .envelope import Envelope
 from .errors import StoreError
 from .greylist import Greylist, GreylistAnswer
-from .lookups import Lookup
+from .lookups import Answer, Lookup, Question
 from .lookups.engine import Engine, adrive, declared_names, drive, failure, only_declared
 from .message import Message
 from .quarantine import Quarantine
-from .scoring import SCALE, Hits, Points, Weights, contributions, merge, sums
+from .scoring import SCALE, Hits, Points, Weights, contributions, cuts, merge, sums
 from .symbols import UNKNOWN, Catalogue, Symbol
 from .verdict import ScoredSymbol, Verdict
 
@@ -33,6 +33,9 @@ _log = logging.getLogger("mailfilter")
 
 PROBABILITY = "CONTENT_PROBABILITY"
 """Symbol whose value is the content classifier's probability of spam; worth no points by itself."""
+
+CAPPED = "All findings of this group together count for no more than its cap (settings: groups)."
+"""Description of the contributions CAP_GROUP, which say what a cap took."""
 
 _WAVE = 16
 """Mails of a batch that share one length of the deadline: a batch of 64 gets four times a single mail's."""
@@ -47,7 +50,8 @@ Input = bytes | Message | Mail | tuple[bytes | Message, Envelope]
 class Batch:
     """What the chain makes of a batch before words are put to it: the rows of a hit table.
 
-    ``rows`` merged findings per mail; ``hits`` the same as a matrix; ``per_hit`` and ``points`` in thousandths.
+    ``rows`` merged findings per mail; ``hits`` the same as a matrix; ``per_hit`` and ``points`` in thousandths;
+    ``cuts`` what group caps take, (rows, capped groups); ``answers`` what lookups said of each mail, in order.
     """
 
     mails: Sequence[Mail]
@@ -56,6 +60,8 @@ class Batch:
     per_hit: Points
     points: Points
     decisions: Decisions
+    cuts: Points
+    answers: Sequence[Sequence[tuple[Question, Answer]]] = ()
 
 
 class FilterChain:
@@ -84,7 +90,9 @@ class FilterChain:
         self.local = tuple(check for check in chosen if isinstance(check, LocalCheck))
         self.asking = tuple(check for check in chosen if isinstance(check, LookupCheck))
         self.catalogue = Catalogue((*assembly.own_symbols(), *(info for check in chosen for info in check.symbols)))
-        self.weights = Weights.from_catalogue(self.catalogue, self.config.scores, self.config.source)
+        self.weights = Weights.from_catalogue(
+            self.catalogue, self.config.scores, self.config.source, self.config.groups
+        )
         self.lookups = {
             lookup.kind: lookup for lookup in (assembly.lookups(self.config) if lookups is None else lookups)
         }
@@ -215,8 +223,12 @@ class FilterChain:
         rows = [merge(symbols, self.weights) for symbols in found]
         hits = Hits.from_rows(rows, self.weights)
         per_hit = contributions(hits, self.weights.thousandths)
-        points = sums(hits, per_hit)
-        return Batch(mails, rows, hits, per_hit, points, self._decide(mails, points, hits))
+        points, cut = sums(hits, per_hit), np.zeros((len(rows), 0), np.int64)
+        if self.weights.caps is not None:
+            cut = cuts(hits, per_hit, self.weights.caps)
+            points += cut.sum(axis=1)
+        decisions = self._decide(mails, points, hits)
+        return Batch(mails, rows, hits, per_hit, points, decisions, cut, engine.answers())
 
     def _decide(
         self, mails: Sequence[Mail], points: Points, hits: Hits, greylist: NDArray[np.int8] | None = None
@@ -244,7 +256,8 @@ class FilterChain:
             wait = waits[number].wait if number in waits else 0
             scored = per_hit[starts[number] : starts[number + 1]]
             action, reason = ACTIONS[actions[number]], Reason(reasons[number])
-            yield self._verdict(mail.message, batch.rows[number], scored, points[number], action, reason, wait)
+            capped = self._capped(batch.cuts[number].tolist())
+            yield self._verdict(mail.message, batch.rows[number], scored, capped, points[number], action, reason, wait)
 
     def _greylisted(self, batch: Batch) -> dict[int, GreylistAnswer]:
         """What the greylist says of the mails whose score puts them into the doubtful band."""
@@ -254,11 +267,23 @@ class FilterChain:
         answers = {n: self.greylist.ask(batch.mails[n].envelope) for n in np.flatnonzero(doubtful).tolist()}
         return {n: answer for n, answer in answers.items() if answer.state is not GreylistState.NOT_ASKED}
 
+    def _capped(self, cut: list[int]) -> list[ScoredSymbol]:
+        """What caps took from one mail, each as a contribution of its own, so that the sum is the score."""
+        caps = self.weights.caps
+        if caps is None or not any(cut):
+            return []
+        return [
+            ScoredSymbol(f"CAP_{group.upper()}", points / SCALE, 1.0, f"{limit / SCALE:g}", CAPPED, group)
+            for group, limit, points in zip(caps.groups, caps.limits.tolist(), cut, strict=True)
+            if points
+        ]
+
     def _verdict(
         self,
         message: Message,
         row: list[Symbol],
         scored: list[float],
+        capped: list[ScoredSymbol],
         score: float,
         action: Action,
         reason: Reason,
@@ -278,7 +303,7 @@ class FilterChain:
             reason=reason,
             score=score,
             probability=probability,
-            symbols=tuple(symbols),
+            symbols=(*symbols, *capped),
             unknown=tuple(unknown),
             required=self.policy.quarantine,
             digest=message.digest,

@@ -205,11 +205,13 @@ def score(hits: Hits, weights: Points, caps: Caps | None = None) -> Points:
     """
     result = np.zeros(hits.rows, np.int64)
     exact = weights.astype(np.float64)
+    space = np.empty(min(len(hits.indices), _BLOCK))
     for first, last in _row_blocks(hits.indptr):
         begin, end = hits.indptr[first], hits.indptr[last]
         if begin == end:
             continue
-        each = exact.take(hits.indices[begin:end], mode="wrap")
+        size = int(end - begin)
+        each = exact.take(hits.indices[begin:end], mode="wrap", out=space[:size] if size <= len(space) else None)
         each *= hits.values[begin:end]
         np.rint(each, out=each)
         bounds = hits.indptr[first : last + 1] - begin

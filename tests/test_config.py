@@ -85,7 +85,8 @@ def test_the_example_file_is_written_from_the_definitions() -> None:
 
 
 def test_the_example_uncommented_is_the_defaults_and_has_every_key() -> None:
-    text = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE).replace("SUBJECT_SHOUTS = 1.0\n", "")
+    text = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE)
+    text = text.replace("SUBJECT_SHOUTS = 1.0\n", "").replace("headers = 5.0\n", "")
     table = tomllib.loads(text)
     for name, section in SECTIONS.items():
         assert set(table[name]) == {item.name for item in fields(section)}

@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfilter.errors import SettingError
-from mailfilter.scoring import MAX_VALUE, SCALE, Hits, Weights, any_hit, contributions, merge, score
+from mailfilter.scoring import (
+    MAX_VALUE,
+    SCALE,
+    Caps,
+    Hits,
+    Weights,
+    any_hit,
+    contributions,
+    cuts,
+    flagged,
+    merge,
+    score,
+    sums,
+)
 from mailfilter.symbols import Catalogue, Symbol, SymbolInfo
 
 NAMES = [f"S{number}" for number in range(12)]
@@ -89,6 +102,79 @@ def test_any_hit_marks_rows() -> None:
     marked = np.zeros(len(WEIGHTS.names), np.bool_)
     marked[WEIGHTS.column["S5"]] = True
     assert any_hit(hits, marked).tolist() == [False, False, True]
+
+
+GROUPED = Catalogue(
+    SymbolInfo(name, name, ("headers", "links", "content")[number % 3], (number - 4) * 0.7, "test")
+    for number, name in enumerate(NAMES)
+)
+caps = st.dictionaries(st.sampled_from(["headers", "links", "content"]), st.floats(0, 6), min_size=1)
+plain_rows = st.lists(
+    st.lists(st.builds(Symbol, st.sampled_from(NAMES), st.floats(0, 50, width=32)), max_size=15), max_size=12
+)
+
+
+@given(plain_rows, caps)
+def test_a_group_counts_for_no_more_than_its_cap_and_the_sum_stays_the_score(
+    found: list[list[Symbol]], limits: dict[str, float]
+) -> None:
+    weights = Weights.from_catalogue(GROUPED, {}, caps=limits)
+    assert weights.caps is not None
+    merged = [merge(row, weights) for row in found]
+    hits = Hits.from_rows(merged, weights)
+    per_hit = contributions(hits, weights.thousandths)
+    total = score(hits, weights.thousandths, weights.caps)
+    assert np.array_equal(total, sums(hits, per_hit) + cuts(hits, per_hit, weights.caps).sum(axis=1))
+    for number, row in enumerate(merged):
+        expected = 0
+        by_group: dict[str, int] = {}
+        for symbol, points in zip(row, per_hit[hits.indptr[number] : hits.indptr[number + 1]].tolist(), strict=True):
+            group = GROUPED[symbol.name].group
+            by_group[group] = by_group.get(group, 0) + points
+        for group, points in by_group.items():
+            limit = round(limits[group] * SCALE) if group in limits else abs(points)
+            expected += min(max(points, -limit), limit)
+        alone = score(Hits.from_rows([row], weights), weights.thousandths, weights.caps)
+        assert total[number] == alone[0] == expected
+
+
+@given(plain_rows, caps, st.sampled_from(NAMES), st.floats(0, 20))
+def test_raising_a_score_under_a_cap_never_lowers_the_sum(
+    found: list[list[Symbol]], limits: dict[str, float], name: str, more: float
+) -> None:
+    low = Weights.from_catalogue(GROUPED, {}, caps=limits)
+    high = Weights.from_catalogue(GROUPED, {name: GROUPED[name].points + more}, caps=limits)
+    hits = Hits.from_rows([merge(row, low) for row in found], low)
+    assert (score(hits, high.thousandths, high.caps) >= score(hits, low.thousandths, low.caps)).all()
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"malware": 3.0}, "groups.malware: malware outranks the score"),
+        ({"unknown": 3.0}, "groups.unknown: what is not known carries no points"),
+        ({"headers": -1.0}, "groups.headers: -1.0 is not between 0 and 1000"),
+    ],
+)
+def test_a_cap_that_cannot_be_is_refused(limits: dict[str, float], said: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        Caps.of(GROUPED, limits, "my.toml")
+    assert str(caught.value).startswith(f"my.toml: {said}")
+
+
+def test_long_rows_and_empty_ones_in_a_table_of_many_blocks() -> None:
+    random = np.random.default_rng(0)
+    lengths = random.integers(0, 12, 40_000)
+    lengths[[0, 5, 39_999]], lengths[20_000] = 0, 70_000
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices = random.integers(0, 12, indptr[-1], dtype=np.int32)
+    hits = Hits(indptr, indices, random.random(indptr[-1]))
+    weights = Weights.from_catalogue(GROUPED, {}).thousandths
+    assert np.array_equal(score(hits, weights), sums(hits, contributions(hits, weights)))
+    flags = np.zeros(12, np.uint8)
+    flags[3], flags[7] = 1, 4
+    assert np.array_equal(flagged(hits, flags) > 0, any_hit(hits, flags > 0))
+    assert np.array_equal(flagged(hits, flags) & 4 > 0, any_hit(hits, flags == 4))
 
 
 def test_no_rows() -> None:

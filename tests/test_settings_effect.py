@@ -401,3 +401,9 @@ def test_a_setting_has_an_effect(key: str, tmp_path: Path) -> None:
 def test_scores_have_an_effect() -> None:
     assert verdict({}, 2).score == 2
     assert verdict({"scores": {"POINTS": 3}}, 2).score == 6
+
+
+def test_groups_have_an_effect() -> None:
+    capped = verdict({"groups": {"headers": 1.5}}, 2)
+    assert (verdict({}, 2).score, capped.score) == (2, 1.5)
+    assert [(symbol.name, symbol.points) for symbol in capped.symbols] == [("POINTS", 2.0), ("CAP_HEADERS", -0.5)]

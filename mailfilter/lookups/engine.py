@@ -45,6 +45,7 @@ class Engine:
 
     def __init__(self, checks: Iterable[LookupCheck], mails: Sequence[Mail]) -> None:
         self.findings: list[list[Symbol]] = [[] for _ in mails]
+        self._asked: list[list[Question]] = [[] for _ in mails]
         self._answers: dict[Question, Answer] = {}
         self._waiting: dict[Question, list[_Dialogue]] = {}
         self._fresh: list[Question] = []
@@ -58,6 +59,11 @@ class Engine:
     def done(self) -> bool:
         """Whether every dialogue has ended."""
         return not self._waiting
+
+    def answers(self) -> list[list[tuple[Question, Answer]]]:
+        """Of each mail, the questions that were asked about it and their answers, in order; complete once `done`."""
+        known = self._answers
+        return [[(question, known[question]) for question in asked if question in known] for asked in self._asked]
 
     def take_questions(self) -> list[Question]:
         """Questions that nobody has taken yet, each exactly once."""
@@ -103,6 +109,7 @@ class Engine:
                     dialogue.asking.close()
                     raise RuntimeError(f"still asking after {MAX_ROUNDS} rounds")
                 dialogue.questions = tuple(questions)
+                self._asked[dialogue.mail].extend(dialogue.questions)
                 if self._enlist(dialogue):
                     return
                 answers = tuple(self._answers[question] for question in dialogue.questions)
