@@ -47,8 +47,20 @@ def _model(chain: FilterChain) -> Iterator[Line]:
             corpora = check.model.facts.get("corpora", {})
             mails = sum(sum(counts.values()) for counts in corpora.values())
             yield Line("model", f"learned from {mails} mails of {', '.join(sorted(corpora)) or 'no named corpus'}")
+            yield from _learning(check.model)
             return
     yield Line("model", "the content check is switched off (checks.disable)")
+
+
+def _learning(model: object) -> Iterator[Line]:
+    """What was taught here, if anything can be."""
+    from .classifier.site import SiteModel
+
+    if not isinstance(model, SiteModel):
+        yield Line("learning", "no file of taught mail is configured (learning.site)")
+        return
+    for who, counts in model.describe()["levels"].items():
+        yield Line("learning", f"{who}: {counts['ham']} ham and {counts['spam']} spam taught in {model.path}")
 
 
 def _scanner(chain: FilterChain) -> Iterator[Line]:

@@ -26,6 +26,7 @@ from .journal import Done, Journal, Row
 from .model import Judgement, Model
 from .site_explain import site_clues
 from .site_features import SHARED, Grams, grams, of_each
+from .site_level import BELOW_HALF
 from .site_state import State
 from .spans import Clue
 
@@ -33,6 +34,8 @@ _log = logging.getLogger("mailfilter.learning")
 
 KEEP = 5000
 """Default number of mails of each class that are kept per teacher."""
+TAUGHT_THRESHOLD = 3.0
+"""Log-odds above which a mail is called spam where much has been taught: a lost ham is worth twenty missed spams."""
 _BATCH = 64
 """Mails per transaction when many are taught."""
 _OTHERS: list[Journal] = []
@@ -77,8 +80,15 @@ class SiteModel:
 
     @property
     def threshold(self) -> float:
-        """Log-odds above which a mail should be called spam: the base's."""
-        return self.base.threshold
+        """Log-odds above which a mail should be called spam.
+
+        A base's threshold allows for places that it has never seen.  Once both classes are taught here, what comes
+        out is calibrated by this place's own mail, and the threshold comes down to `TAUGHT_THRESHOLD`.
+        """
+        with self._lock:
+            rarer = max(min(map(len, level.pools)) for level in self._state.levels.values())
+        beyond = max(self.base.threshold - TAUGHT_THRESHOLD, 0.0)
+        return self.base.threshold - beyond * rarer / (rarer + BELOW_HALF)
 
     @property
     def facts(self) -> dict[str, Any]:

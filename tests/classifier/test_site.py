@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,22 @@ def test_spam_alone_does_not_condemn_the_rest(base: Model) -> None:
     assert (site.score(ham) < 0).all()
     assert (site.score(ham) - base.score(ham)).max() < 1
     assert site.score([mail(100, True)])[0] > max(base.score([mail(100, True)])[0], 0)
+
+
+def test_the_threshold_comes_down_as_both_classes_are_taught(base: Model) -> None:
+    careful = replace(base, fusion=replace(base.fusion, threshold=5.0))
+    site = SiteModel(careful, ":memory:")
+    assert site.threshold == 5.0
+    site.learn((mail(number, True), True) for number in range(20))
+    site.judge([])
+    assert site.threshold == 5.0
+    site.learn((mail(20 + number, False), False) for number in range(20))
+    site.judge([])
+    assert site.threshold == pytest.approx(4.0)
+    easy = SiteModel(replace(base, fusion=replace(base.fusion, threshold=0.5)), ":memory:")
+    easy.learn((mail(number, number % 2 == 0), number % 2 == 0) for number in range(20))
+    easy.judge([])
+    assert easy.threshold == 0.5
 
 
 def test_a_user_is_laid_over_the_site_and_leaves_it_alone(base: Model, tmp_path: Path) -> None:
