@@ -7,6 +7,7 @@ carries.  No token names a host, an address or a word of the text.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ PRESENT = ("cc", "reply-to", "date", "message-id", "mime-version")
 they tell corpora apart better than spam from ham, and mail of a corpus left out was judged worse for them."""
 
 
+@lru_cache(4096)
 def organisation(host: str) -> str:
     """The part of a host name that somebody registered, guessed without a list: good enough to compare."""
     labels = host.strip(".").split(".")
@@ -87,7 +89,7 @@ def _linking(message: Message, here: str, identity: str) -> list[str]:
         "same=" + ("nolink" if not hosts else "all" if own == len(hosts) else "some" if own else "none"),
         "img=" + _grade(images),
     ]
-    if any(_NUMERIC.match(host) for host in hosts):
+    if any(map(_NUMERIC.match, hosts)):
         tokens.append("numeric")
     if hosts and identity:
         tokens.append("idlink=" + ("1" if identity in organisations else "0"))

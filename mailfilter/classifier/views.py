@@ -48,11 +48,9 @@ WORD_BYTES = 4000
 LINK_BYTES = 1500
 LINKS = 40
 
-_INVISIBLE = dict.fromkeys(
-    [
-        *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x3164, 0xFEFF, 0xFFA0),
-        *(*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10)),
-    ]
+_INVISIBLE = re.compile(
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\ufeff\uffa0"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f]"
 )
 _LOOKALIKES = str.maketrans(
     "абвгеёзийкмнорстухѕіјһԁԛԝαβεηικμνορτυχωɡɩɑ",
@@ -65,9 +63,10 @@ _SQUEEZE = bytes(
     for byte in range(256)
 )
 """Lower case, digits to 0, control characters to spaces."""
-_SKELETON = re.compile(rb"<[/!]?[a-z][a-z0-9]{0,15}|(?<![a-z-])[a-z-]{2,20}(?=[=:])")
-"""A tag's start, or a name before ``=`` or ``:``; bounded, so linear."""
+_SKELETON = re.compile(rb"<[/!]?[a-z][a-z0-9]{0,15}|(?<![a-z-])[a-z-]{2,20}+(?=[=:])")
+"""A tag's start, or a name before ``=`` or ``:``; possessive and bounded, so linear."""
 _LONG = re.compile(rb"[0-9a-f]{12,}")
+_POSING = re.compile("[\u0370-\u052f]")
 _MIXED = re.compile("[a-z][\u0370-\u03ff\u0400-\u04ff\u0500-\u052f]|[\u0370-\u03ff\u0400-\u04ff\u0500-\u052f][a-z]")
 _RECIPIENTS = frozenset(("to", "cc", "bcc", "delivered-to", "x-original-to", "envelope-to"))
 _ADDRESS = re.compile(rb"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+")
@@ -80,8 +79,11 @@ def plain(text: str) -> bytes:
     Latin word read as the Latin letters that they pose as.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).lower()
-        if _MIXED.search(text):
+        text = _INVISIBLE.sub("", text)
+        if not unicodedata.is_normalized("NFKC", text):
+            text = unicodedata.normalize("NFKC", text)
+        text = text.lower()
+        if _POSING.search(text) and _MIXED.search(text):
             text = " ".join(w.translate(_LOOKALIKES) if _MIXED.search(w) else w for w in text.split())
     return b" ".join(text.encode("utf-8", "replace").translate(_SQUEEZE).split())
 
@@ -100,7 +102,7 @@ def _body(message: Message) -> bytes:
     for text in message.texts[:3]:
         source = text.source[:room]
         if not source.isascii():
-            source = source.translate(_INVISIBLE)
+            source = _INVISIBLE.sub("", source)
         piece = source.encode("utf-8", "replace").replace(b"\r", b"")
         pieces.append(piece)
         room -= len(piece)
