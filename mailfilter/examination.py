@@ -57,7 +57,6 @@ def _learning(model: object) -> Iterator[Line]:
     from .classifier.site import SiteModel
 
     if not isinstance(model, SiteModel):
-        yield Line("learning", "no file of taught mail is configured (learning.site)")
         return
     for who, counts in model.describe()["levels"].items():
         yield Line("learning", f"{who}: {counts['ham']} ham and {counts['spam']} spam taught in {model.path}")
