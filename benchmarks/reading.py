@@ -17,6 +17,7 @@ from email.message import Message as StdlibMessage
 import numpy as np
 
 from mailfilter.message import Message
+from mailfilter.mime.part import SHOWN_MESSAGES
 
 from .corpus import load
 
@@ -111,15 +112,15 @@ def compare(raw: bytes) -> list[str]:
     if len(theirs) != len(ours):
         found.append("parts")
     their_words = [w for leaf in theirs for w in _WORD.findall(_stdlib_text(leaf))]
-    our_words = [w for part in ours for w in _WORD.findall(part.text if part.is_text else "")]
+    our_words = [w for part in ours for w in _WORD.findall(part.text if part.content_type.startswith("text/") else "")]
     if their_words != our_words:
         found.append("text")
     return [*found, "any"] if found else []
 
 
 def _stdlib_leaves(message: StdlibMessage) -> Iterator[StdlibMessage]:
-    """Leaves of compat32's tree."""
-    if message.is_multipart():
+    """Leaves of compat32's tree; the header blocks of a delivery status are one leaf."""
+    if message.is_multipart() and message.get_content_type() not in SHOWN_MESSAGES:
         for part in message.get_payload():
             assert isinstance(part, StdlibMessage)
             yield from _stdlib_leaves(part)

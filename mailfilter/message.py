@@ -19,14 +19,12 @@ from .mime.links import Link, text_links
 from .mime.part import Part
 from .mime.readings import Reading, other_readings
 from .mime.tree import Reader
-from .mime.words import unfold
+from .mime.words import MAX_WORDS, unfold
 
 __all__ = ["Address", "Defect", "DefectKind", "Header", "Link", "Message", "Part", "Reading", "Text"]
 
 MAX_LINKS = 10_000
 """Links that are collected from one text."""
-MANY_LINKS = 8 * MAX_LINKS
-"""Characters below which a text cannot hold more links than that."""
 
 
 class Text(NamedTuple):
@@ -122,11 +120,11 @@ class Message:
     def parts(self) -> tuple[Part, ...]:
         """All parts of the primary reading, parents before children, then those that only other readings show."""
         if self._parts is None:
-            root = self.root
+            root, reader = self.root, self._reader
             parts = list(root.walk()) if root.children else [root]
-            if self._reader.outside:
+            if reader.outside:
                 parts += [leaf for part in parts for leaf in part.outside]
-            if others := self._other_readings():
+            if (reader.disputes or reader.coded) and (others := self._other_readings()):
                 parts += _only_in_others(parts, others)
             self._parts = tuple(parts)
         return self._parts
@@ -171,8 +169,10 @@ class Message:
         """What is wrong with the mail in its primary reading, and which caps were hit."""
         if self._defects is None:
             for part in self.parts:
-                if len(part.text) > MANY_LINKS:
+                if len(part.text) > 8 * MAX_LINKS and _may_hold_many_links(part.text):
                     _ = self.links
+                if not part.block.plain and _holds_many_words(part):
+                    self._reader.choose(DefectKind.WORD_LIMIT, part.path, 0)
             self._defects = tuple(self._reader.defects)
         return self._defects
 
@@ -239,6 +239,16 @@ def _content(part: Part) -> tuple[object, ...]:
     if part.children and not part.is_text:
         return (part.content_type, part.headers)
     return (part.content_type, part.charset, part.names, part.data)
+
+
+def _may_hold_many_links(text: str) -> bool:
+    """Whether a text can hold more links than are collected."""
+    return max(text.count("<"), text.count("://"), text.count("www.")) > MAX_LINKS
+
+
+def _holds_many_words(part: Part) -> bool:
+    """Whether a header holds more encoded words than are decoded."""
+    return any(raw.count("=?") > MAX_WORDS for raw in part.block.raws if len(raw) > 8 * MAX_WORDS)
 
 
 def _render(part: Part, source: str) -> tuple[Text, list[Link], bool]:

@@ -7,6 +7,7 @@ way, line by line, and says what was odd.
 from __future__ import annotations
 
 import re
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from .defects import DefectKind
@@ -51,39 +52,37 @@ class Chooser(Protocol):
 class Block(NamedTuple):
     """A header block taken apart but not decoded."""
 
-    pairs: list[tuple[str, str]]
-    """Name and raw value of each header, each byte one character."""
+    written: tuple[str, ...]
+    """The names as written."""
+    raws: tuple[str, ...]
+    """What follows the colons, each byte one character."""
     names: list[str]
     """The names in lower case."""
     body: int
     """Where the body starts."""
     plain: bool
-    """Whether there is nothing to decode: ASCII, no encoded words, and LF line ends only."""
+    """Whether there is nothing to decode: all ASCII, no encoded words."""
 
     def values(self, name: str) -> list[str]:
         """Raw values of all headers of a name (lower case) that occurs."""
-        names, pairs = self[1], self[0]
-        first = names.index(name)
-        values = [pairs[first][1]]
-        if name in names[first + 1 :]:
-            values += [pair[1] for pair, low in zip(pairs[first + 1 :], names[first + 1 :], strict=True) if low == name]
+        lows, raws = self[2], self[1]
+        first = lows.index(name)
+        values = [raws[first]]
+        if lows.count(name) > 1:
+            values += [raw for raw, low in zip(raws[first + 1 :], lows[first + 1 :], strict=True) if low == name]
         return values
 
     def headers(self, charset: str) -> tuple[Header, ...]:
         """The headers decoded; ``charset`` is what bytes above 127 mean that are not UTF-8."""
-        if not self[3]:
-            return tuple([Header(name, header_text(unfold(raw), charset), raw) for name, raw in self[0]])
-        return tuple(
-            [
-                _new(Header, (name, raw.replace("\n\t", " ").replace("\n", "").strip(), raw))
-                if "\n" in raw
-                else _new(Header, (name, raw.strip(), raw))
-                for name, raw in self[0]
-            ]
-        )
+        written, raws, _, _, plain = self
+        if plain:
+            values = [unfold(raw).strip() if "\n" in raw else raw.strip() for raw in raws]
+        else:
+            values = [header_text(raw, charset) for raw in raws]
+        return tuple(map(_new, repeat(Header), zip(written, values, raws, strict=False)))
 
 
-NO_HEADERS = Block([], [], 0, True)
+NO_BLOCK = Block((), (), [], 0, True)
 
 
 def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -> Block:
@@ -92,7 +91,7 @@ def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -
     if newline == start or (newline == start + 1 and buf[start] == 13):
         if not place:
             chooser.choose(DefectKind.NO_HEADERS, place, 0)
-        return Block([], [], newline + 1, True)
+        return _new(Block, ((), (), [], newline + 1, True))
     crlf = newline > 0 and buf[newline - 1] == 13
     gap = buf.find(b"\r\n\r\n" if crlf else b"\n\n", start, end)
     body = gap + 2 + 2 * crlf
@@ -103,11 +102,11 @@ def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -
         return _odd_block(chooser, buf, start, end, place)
     pairs = (_CRLF_HEADER if crlf else _LF_HEADER).findall(text)
     if pairs and len(pairs) <= MAX_HEADERS:
-        names, values = zip(*pairs, strict=True)
+        names, raws = zip(*pairs, strict=False)
         joined = ":".join(names)
-        if len(joined) + len("".join(values)) + len(pairs) + crlf * (len(pairs) - 1) == len(text):
-            plain = ("?" not in text or "=?" not in text) and text.isascii() and not crlf
-            return _new(Block, (pairs, joined.lower().split(":"), body, plain))
+        if len(joined) + len("".join(raws)) + len(pairs) + crlf * (len(pairs) - 1) == len(text):
+            plain = ("?" not in text or "=?" not in text) and text.isascii()
+            return _new(Block, (names, raws, joined.lower().split(":"), body, plain))
     return _odd_block(chooser, buf, start, end, place)
 
 
@@ -137,8 +136,9 @@ def _odd_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -
         if position == stop:
             break
     block.look_for_controls(start, stop)
-    pairs = [(str(name, "latin-1"), str(raw.rstrip(b"\r"), "latin-1")) for name, raw in block.pairs]
-    return Block(pairs, [name.lower() for name, _ in pairs], body, False)
+    names = tuple([str(name, "latin-1") for name, _ in block.pairs])
+    raws = tuple([str(raw.rstrip(b"\r"), "latin-1") for _, raw in block.pairs])
+    return Block(names, raws, [name.lower() for name in names], body, False)
 
 
 class _OddBlock:

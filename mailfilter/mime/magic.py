@@ -84,19 +84,18 @@ def detect(data: bytes) -> str:
     first = data[:1]
     if first in b"<\xef \t\r\n" and (found := _markup(data)):
         return found
-    if b"%PDF-" in data[:1024]:
+    if data.find(b"%", 0, 1024) >= 0 and data.find(b"%PDF-", 0, 1028) >= 0:
         return "application/pdf"
-    if len(data) >= 12:
-        if data[:4] == b"RIFF":
-            return "image/webp" if data[8:12] == b"WEBP" else "application/x-riff"
-        if data[4:8] == b"ftyp":
-            return "video/mp4"
-        if data[257:262] == b"ustar":
-            return "application/x-tar"
-        if data[32769:32774] == b"CD001":
-            return "application/x-iso9660-image"
-        if b":" in data[:80] and _EML.match(data, 0, 20000):
-            return EML
+    if data[4:8] == b"ftyp":
+        return "video/mp4"
+    if data[257:262] == b"ustar":
+        return "application/x-tar"
+    if first == b"R" and data.startswith(b"RIFF"):
+        return "image/webp" if data[8:12] == b"WEBP" else "application/x-riff"
+    if data[32769:32774] == b"CD001":
+        return "application/x-iso9660-image"
+    if first in b"RrFfTtSsDdMmXx>" and data.find(b":", 0, 80) > 0 and _EML.match(data, 0, 20000):
+        return EML
     return ""
 
 

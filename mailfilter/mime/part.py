@@ -157,7 +157,7 @@ class Part:
         return self._disposition
 
     def _dispositions(self) -> list[Label]:
-        if "content-disposition" not in self._block.names:
+        if "content-disposition" not in self._block[2]:
             return []
         return list(map(parse_label, self._block.values("content-disposition")))
 
@@ -169,13 +169,10 @@ class Part:
         return self._names
 
     def _find_names(self) -> tuple[str, ...]:
-        lows = self._block[1]
-        if not self._label.named and "content-disposition" not in lows and lows.count("content-type") < 2:
-            return ()
         values: list[str] = []
         for label in self._dispositions():
             values += label.values("filename") + label.values("name")
-        for label in map(parse_label, self._block.values("content-type") if "content-type" in lows else ()):
+        for label in map(parse_label, self._block.values("content-type") if "content-type" in self._block[2] else ()):
             if label.named:
                 values += label.values("name") + label.values("filename")
         if self._label.named and not values:
@@ -262,7 +259,7 @@ class Part:
     def text(self) -> str:
         """The body as text, ``""`` if it is none.  Line ends are kept."""
         if self._text is None:
-            self._text = self._decode_text() if self.is_text else ""
+            self._text = self._decode_text() if self._content_type[:5] == "text/" or self.is_text else ""
         return self._text
 
     def _decode_text(self) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from .defects import Defect, DefectKind
-from .headers import NO_HEADERS, read_block
+from .headers import NO_BLOCK, read_block
 from .multipart import cut, find_boundary
 from .params import Label, parse_label
 from .part import SHOWN_MESSAGES, Part
@@ -67,7 +67,7 @@ class Reader:
     def read(self) -> Part:
         """The tree of the whole mail."""
         raw, mapped = self.raw, True
-        if b"\r" in raw and b"\n" not in raw:
+        if b"\n" not in raw and b"\r" in raw:
             raw = raw.replace(b"\r", b"\n")
         if self.dialect:
             if self.dialect.get(DefectKind.BARE_CR):
@@ -84,21 +84,24 @@ class Reader:
     ) -> Part:
         """Read headers and body of a message or of a part.  ``path`` of a message is that of what holds it."""
         block = read_block(self, buf, top, end, path)
-        lows, start = block.names, block.body
-        if "content-type" in lows:
+        names, start = block[2], block[3]
+        label, kind, encoding = _PLAIN, default, ""
+        if "content-type" in names:
             label, kind = self._type(block.values("content-type"), path)
-        else:
-            label, kind = _PLAIN, default
-        encoding = ""
-        if "content-transfer-encoding" in lows:
+        if "content-transfer-encoding" in names:
             encoding = self._encoding(block.values("content-transfer-encoding"), buf, start, end, path)
-        if lows.count("content-disposition") > 1:
+        disposed = "content-disposition" in names
+        if disposed and len(set(block.values("content-disposition"))) > 1:
             self.choose(DefectKind.DUPLICATE_DISPOSITION, path, 0)
         charset = "" if self.all_ascii or block.plain else self._header_charset(buf, top, start, label, path)
         multipart = kind.startswith("multipart/")
         if message and not multipart:
             path = f"{path}.1" if path else "1"
         part = Part(self, buf, top, start, end, mapped, path, depth, block, charset, label, kind, encoding)
+        if not disposed:
+            part._disposition = ""
+            if not label.named and names.count("content-type") < 2:
+                part._names = ()
         self.made += 1
         if encoding == "base64":
             self.coded = True
@@ -194,7 +197,7 @@ class Reader:
     def leaf(self, part: Part, buf: bytes, start: int, end: int, path: str, label: Label, kind: str) -> Part:
         """A leaf without headers of its own within ``part``; it lies in ``part``'s buffer if ``buf`` is that."""
         mapped = part._mapped and buf is part._buffer
-        leaf = Part(self, buf, start, start, end, mapped, path, part._depth + 1, NO_HEADERS, "", label, kind, "")
+        leaf = Part(self, buf, start, start, end, mapped, path, part._depth + 1, NO_BLOCK, "", label, kind, "")
         self.made += 1
         return leaf
 

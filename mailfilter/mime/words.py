@@ -12,20 +12,21 @@ MAX_WORDS = 2000
 
 _WORD = re.compile(r"=\?([^?\s]{1,100})\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
-_Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
 def unfold(text: str) -> str:
-    """One line: line ends within a header go (RFC 5322, 2.2.3); a tab that a fold left becomes a blank."""
-    return text.replace("\r", "").replace("\n\t", " ").replace("\n", "")
+    """One line: line ends within a header go, the blanks after them stay (RFC 5322, 2.2.3)."""
+    return text.replace("\n", "").replace("\r", "")
 
 
 def header_text(latin1: str, charset: str = "") -> str:
-    """An unfolded header's value as a reader sees it: trimmed, encoded words decoded.
+    """A header's value as a reader sees it: one line, trimmed, encoded words decoded.
 
     ``latin1``  the raw bytes, each one character.  ``charset``  what 8-bit bytes mean that are not UTF-8.
     """
-    text = latin1 if latin1.isascii() else decode_header_bytes(latin1.encode("latin-1"), charset)
+    text = unfold(latin1) if "\n" in latin1 else latin1
+    if not text.isascii():
+        text = decode_header_bytes(text.encode("latin-1"), charset)
     return (decode_words(text) if "=?" in text else text).strip()
 
 
@@ -55,17 +56,13 @@ def decode_words(text: str) -> str:
     return "".join(out)
 
 
-def count_words(text: str) -> int:
-    """How many encoded words there are, as cheaply as can be told."""
-    return text.count("?=")
-
-
 def word_bytes(encoding: str, data: str) -> bytes:
     """The bytes of one encoded word; never raises."""
     if encoding in "qQ":
-        raw = data.replace("_", " ").encode("utf-8", "replace")
-        return _Q_ESCAPE.sub(lambda m: binascii.unhexlify(m[1]), raw) if b"=" in raw else raw
-    clean = _NOT_BASE64.sub("", data.partition("=")[0])
-    if len(clean) % 4 == 1:
-        clean = clean[:-1]
-    return binascii.a2b_base64(clean + "=" * (-len(clean) % 4))
+        return binascii.a2b_qp(data.encode("utf-8", "replace"), header=True)
+    try:
+        return binascii.a2b_base64(data)
+    except ValueError:  # a wrong length, or not ASCII
+        clean = _NOT_BASE64.sub("", data.partition("=")[0])
+        clean = clean[: len(clean) - (len(clean) % 4 == 1)]
+        return binascii.a2b_base64(clean + "=" * (-len(clean) % 4))
