@@ -94,7 +94,7 @@ class Bogofilter(ProgramFilter):
     """bogofilter with its built-in settings; one mail a process, or its bulk mode for many."""
 
     name = "bogofilter"
-    threshold = 0.99
+    CUTOFF = 0.99
     """Its spam_cutoff, itself included; mails between 0.45 and this are "unsure" and count as not spam."""
 
     def __init__(self) -> None:
@@ -103,11 +103,15 @@ class Bogofilter(ProgramFilter):
         self._command = [program, "-C", "-d", str(self.folder)]
         self._empty = True
 
+    @property
+    def threshold(self) -> float:
+        return self.CUTOFF
+
     def classify(self, raw: bytes) -> Answer:
         if self._empty:
             return Answer(0.52, False)
         score = float(self.call([*self._command, "-TT"], raw, (0, 1, 2)))
-        return Answer(score, score >= self.threshold)
+        return Answer(score, score >= self.CUTOFF)
 
     def learn(self, raw: bytes, spam: bool) -> None:
         self.call([*self._command, "-s" if spam else "-n"], raw)
@@ -126,7 +130,7 @@ class Bogofilter(ProgramFilter):
         if len(lines) != len(prepared):
             raise LeftOut(f"bogofilter gave {len(lines)} answers for {len(prepared)} mails")
         scores = np.array([float(line.rpartition(b" ")[2]) for line in lines])
-        return Answers(scores, scores >= self.threshold)
+        return Answers(scores, scores >= self.CUTOFF)
 
     def probabilities(self, scores: Floats) -> Floats:
         return scores
@@ -136,7 +140,10 @@ class SpamProbe(ProgramFilter):
     """spamprobe with its built-in settings; its scores have seven decimals, so there are ties."""
 
     name = "spamprobe"
-    threshold = 0.6
+
+    @property
+    def threshold(self) -> float:
+        return 0.6
 
     def __init__(self) -> None:
         program = require("spamprobe")
@@ -237,11 +244,14 @@ class SpamAssassin(CommandFilter):
         perl = require("perl")
         if subprocess.run([perl, "-MMail::SpamAssassin", "-e1"], capture_output=True, check=False).returncode:
             raise LeftOut("SpamAssassin is not installed")
-        self.threshold = 0.5 if mode == "bayes" else 5.0
         program = Path(__file__).with_name("spamassassin.pl")
         self._bayes = mode == "bayes"
         name = "spamassassin" if self._bayes else "spamassassin-rules"
         super().__init__(f"lines:{perl} {shlex.quote(str(program))} . {mode}", name)
+
+    @property
+    def threshold(self) -> float:
+        return 0.5 if self._bayes else 5.0
 
     def train(self, mails: Sequence[bytes], spam: Flags, corpora: Sequence[str]) -> None:
         self._say("hold")

@@ -22,8 +22,11 @@ class NgramFilter(Filter):
     """
 
     name = "ngram-baseline"
-    threshold = 0.0
     BYTES, BITS, STEP, MARGIN, PASSES = 6000, 22, 5.0, 0.05, 6
+
+    @property
+    def threshold(self) -> float:
+        return 0.0
 
     def __init__(self) -> None:
         self._weights = np.zeros(1 << self.BITS, dtype=np.float64)
@@ -65,8 +68,11 @@ class BowFilter(Filter):
     """Multinomial naive Bayes on the lower-case words of the whole raw mail, Laplace smoothing: the textbook filter."""
 
     name = "bow-baseline"
-    threshold = 0.0
     _WORD = re.compile(rb"[a-z0-9$'\x80-\xff-]{3,20}")
+
+    @property
+    def threshold(self) -> float:
+        return 0.0
 
     def __init__(self) -> None:
         self._words: tuple[Counter[bytes], Counter[bytes]] = (Counter(), Counter())

@@ -48,32 +48,36 @@ class Setup:
     ``start``    what our filter begins with: ``"default"`` (the shipped model), ``"empty"`` or a model's path.
     ``views``    ``"portable"`` or ``"everything"``: whether ours looks at the text of the header block.
     ``command``  a program for `benchmarks.adapters.CommandFilter`, as typed in a shell.
-    ``threshold``  log-odds above which ours calls a mail spam.
+    ``threshold``  log-odds above which ours calls a mail spam; None for the model's own.
     """
 
     start: str = "empty"
     views: str = "everything"
     command: str = ""
-    threshold: float = 0.0
+    threshold: float | None = None
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
     """The option ``--threshold``, one for all benchmarks of our model."""
     parser.add_argument(
-        "--threshold", type=float, default=0.0, metavar="X", help="log-odds above which ours says spam; default 0"
+        "--threshold", type=float, metavar="X", help="log-odds above which ours says spam; default: the model's own"
     )
 
 
 class Filter(ABC):
     """A filter under test.  `learn` and `classify` take one mail; `train` and `answers` many, faster where it can.
 
-    ``name``  as rows show it; ``threshold``  score above which it calls a mail spam, ``None`` if it does not say.
+    ``name``  as rows show it.
     """
 
     name: str
-    threshold: float | None = None
     in_process = True
     """Whether it runs in this process, so that the time of a single mail says something of the filter."""
+
+    @property
+    def threshold(self) -> float | None:
+        """Score above which it calls a mail spam at present, ``None`` if it does not say."""
+        return None
 
     @abstractmethod
     def classify(self, raw: bytes) -> Answer:

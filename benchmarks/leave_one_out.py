@@ -144,7 +144,7 @@ def _judge(tested: OurFilter, corpus: Corpus, headers: str) -> Judged:
 
 
 def _figures(judged: Judged) -> dict[str, Any]:
-    """Errors at the default threshold, ranking where both classes are there, calibration."""
+    """Errors at the model's threshold, ranking where both classes are there, calibration."""
     row = {"n": len(judged.spam)} | error_row(errors(judged.answers.spam, judged.spam))
     row |= ranking_row(judged.answers.score, judged.spam)
     odds = probability(judged.answers.score)

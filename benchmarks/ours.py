@@ -37,14 +37,21 @@ class OurFilter(Filter):
     """
 
     name = "ours"
-    threshold: float
 
     def __init__(self, setup: Setup) -> None:
-        self.threshold = setup.threshold
+        self._given = setup.threshold
         self.options = Options(views=VIEWS[setup.views])
         self.model = model_of(setup.start)
         self._site: SiteModel | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def threshold(self) -> float:
+        """The one that was given, or else the model's own, which what is taught can move."""
+        if self._given is not None:
+            return self._given
+        source = self._site or self.model
+        return source.threshold if source is not None else 0.0
 
     def train(self, mails: Sequence[bytes], spam: Flags, corpora: Sequence[str]) -> None:
         examples = zip(mails, spam.tolist(), corpora, strict=True)
