@@ -58,8 +58,9 @@ def _learning(model: object) -> Iterator[Line]:
 
     if not isinstance(model, SiteModel):
         return
-    for who, counts in model.describe()["levels"].items():
-        yield Line("learning", f"{who}: {counts['ham']} ham and {counts['spam']} spam taught in {model.path}")
+    for level, counts in model.describe()["levels"].items():
+        whose = f"user {model.user}" if level == "user" else level
+        yield Line("learning", f"{whose}: {counts['ham']} ham and {counts['spam']} spam taught in {model.path}")
 
 
 def _scanner(chain: FilterChain) -> Iterator[Line]:

@@ -142,7 +142,8 @@ class Journal:
             try:
                 yield
             finally:
-                self._db.execute("COMMIT")
+                if self._db.in_transaction:
+                    self._db.execute("COMMIT")
 
     def rows(self, who: Sequence[str], after: int) -> Iterator[Row]:
         """Mails that one of ``who`` taught, later than the row ``after``, in order."""
@@ -247,7 +248,8 @@ class Journal:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 

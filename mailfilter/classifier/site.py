@@ -66,6 +66,8 @@ class SiteModel:
     def __init__(self, base: Model, path: str | Path, user: str | None = None, *, keep: int = KEEP) -> None:
         self.base = base
         self.path, self.user, self.keep = str(path), user or "", keep
+        if not self.user.isprintable():
+            raise StoreError(f"user {self.user!r}: a name of printable characters is expected")
         self._who = ("", self.user) if self.user else ("",)
         self._lock = threading.RLock()
         self._extractor = Extractor(layout(SHARED))
@@ -131,14 +133,16 @@ class SiteModel:
         return tuple(found[: max(n, 0)])
 
     def describe(self) -> dict[str, Any]:
-        """What has been taught: counts per level, the weight of the base and of each part, and a fingerprint."""
+        """What has been taught: counts per level (``site``, ``user``), weights of a constant, of the level below and
+        of each part, and a fingerprint of the state."""
         with self._lock:
             self._refresh()
             levels = {}
             for who, level in self._state.levels.items():
                 ham, spam = (len(pool) for pool in level.pools)
-                levels[who or "site"] = {"ham": ham, "spam": spam, "weights": [round(m, 3) for m in level.stack.mean]}
-            return {"path": self.path, "levels": levels, "state": self._state.fingerprint()}
+                weights = [round(weight, 3) for weight in level.stack.mean]
+                levels["user" if who else "site"] = {"ham": ham, "spam": spam, "weights": weights}
+            return {"path": self.path, "user": self.user, "levels": levels, "state": self._state.fingerprint()}
 
     def learn(self, mails: Iterable[tuple[Message | bytes, bool]]) -> Done:
         """Teach mails, each with whether it is spam; what is known is left alone, or gets its other class.

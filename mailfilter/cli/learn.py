@@ -89,7 +89,7 @@ def _summary(site: SiteModel, done: tuple[int, ...], unreadable: int, clashes: i
     parts += [f"{unknown} to forget were not known"] if unknown else []
     parts += [f"{clashes} given as both ham and spam (named above)"] if clashes else []
     parts += [f"{unreadable} could not be read (named above)"] if unreadable else []
-    counts = site.describe()["levels"][site.user or "site"]
+    counts = site.describe()["levels"]["user" if site.user else "site"]
     whose = f"user {_common.printable(site.user)}" if site.user else "site"
     held = f"{whose}: {counts['ham']} ham and {counts['spam']} spam taught in {_common.printable(site.path)}"
     return f"{', '.join(parts)}; {held}"

@@ -209,7 +209,7 @@ def test_a_user_is_laid_over_the_site_and_leaves_it_alone(base: Model, tmp_path:
     assert site.score(MAILS).tolist() == shared.tolist()
     assert (ada.score([mail(80, True)]) < 0).all(), "she wants the shop's mail"
     assert (site.score([mail(80, True)]) > 0).all()
-    assert ada.describe()["levels"]["ada"]["ham"] == 20
+    assert ada.describe()["levels"]["user"]["ham"] == 20
     ada.forget(letters)
     ada.forget(mail(60 + number) for number in range(20))
     assert ada.score(MAILS).tolist() == shared.tolist()
@@ -316,6 +316,13 @@ def test_a_journal_of_another_format_is_refused(base: Model, tmp_path: Path) -> 
         db.execute("UPDATE fact SET value = '0' WHERE name = 'format'")
     with pytest.raises(StoreError, match="another version; move it away"):
         SiteModel(base, path)
+
+
+def test_a_users_name_is_text(base: Model) -> None:
+    assert SiteModel(base, ":memory:", "Zoë Ω").user == "Zoë Ω"
+    for name in ("a\nb", "\udcff", "\0"):
+        with pytest.raises(StoreError, match="printable characters"):
+            SiteModel(base, ":memory:", name)
 
 
 def test_a_folder_that_is_not_there(base: Model, tmp_path: Path) -> None:
