@@ -113,6 +113,12 @@ def _attachments(config: Config) -> Check:
     return AttachmentCheck()
 
 
+def _rules(config: Config) -> Check:
+    from .checks.rules import configured
+
+    return configured(config)
+
+
 def _content(config: Config) -> Check:
     from .checks.content import ContentCheck
     from .classifier.model import Model
@@ -145,6 +151,7 @@ BUILT_IN: Mapping[str, Callable[[Config], Check]] = {
     "structure": _structure,
     "links": _links,
     "attachments": _attachments,
+    "rules": _rules,
     "content": _content,
 }
 """Checks that ship with the library, in the order in which they are built (which does not matter: law 5)."""

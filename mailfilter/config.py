@@ -145,6 +145,16 @@ class VirusRule:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesSection:
+    """[rules]  rule files in SpamAssassin's language"""
+
+    paths: tuple[str, ...] = setting((), "texts", "*.cf files and folders of them, in order; with none, nothing is run")
+    strict: bool = setting(False, "switch", "refuse to start when a rule file has an error")
+    timeout: float = setting(0.1, "number", "seconds that one rule may take in one mail", low=0.001, high=10)
+    cache: str = setting("default", "text", 'folder of compiled rules: "default" (your cache), "off", or a path')
+
+
+@dataclass(frozen=True, slots=True)
 class DnsSection:
     """[dns]  block lists"""
 
@@ -192,6 +202,7 @@ class Config:
     content: ContentSection = field(default_factory=ContentSection)
     learning: LearningSection = field(default_factory=LearningSection)
     virus: VirusSection = field(default_factory=VirusSection)
+    rules: RulesSection = field(default_factory=RulesSection)
     dns: DnsSection = field(default_factory=DnsSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
@@ -278,6 +289,7 @@ SECTIONS: Mapping[str, Any] = {
     "content": ContentSection,
     "learning": LearningSection,
     "virus": VirusSection,
+    "rules": RulesSection,
     "dns": DnsSection,
     "greylist": GreylistSection,
     "quarantine": QuarantineSection,
