@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import MailFilterError
-from . import check, doctor, learn, quarantine, rescore, train
+from . import check, doctor, learn, quarantine, rescore, rules, train
 
 _COMMANDS = {
     "check": check,
@@ -21,6 +21,7 @@ _COMMANDS = {
     "train": train,
     "learn": learn,
     "quarantine": quarantine,
+    "rules": rules,
     "doctor": doctor,
 }
 

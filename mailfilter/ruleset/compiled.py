@@ -183,7 +183,7 @@ class CompiledRules:
                     hits[name] = 1
             except (ValueError, IndexError):
                 continue
-        self.timeouts.update(budget.cut_off)
+        self.timeouts.update(list(budget.cut_off))
         return Found(self.metas.run(hits), tuple(budget.cut_off), budget.texts)
 
     def _header(self, group: _HeaderGroup, facts: Facts, hits: Hits, budget: Budget) -> None:

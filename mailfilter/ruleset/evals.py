@@ -58,9 +58,19 @@ def _all_trusted(facts: Facts, arguments: Sequence[str]) -> bool:
 
 def _all_caps(facts: Facts, arguments: Sequence[str]) -> bool:
     subject = (facts.field("Subject") or "").strip()
-    subject = re.sub(r"\A(?:(?:re|fwd|fw|aw|antwort|sv)\s{0,3}:\s{0,3})+", "", subject, flags=re.I)
+    subject = re.sub(r"\A(?:(?:re|fwd|fw|aw|antwort|wg|sv|vb|vs|vl):\s*)+", "", subject, flags=re.I)
     letters = re.sub(r"[^a-zA-Z]", "", subject)
-    return subject.isascii() and len(letters) >= 10 and " " in subject and letters.isupper()
+    if len(subject) < 10 or not letters or not re.search(r"\s", subject):
+        return False
+    return letters.isupper() and not _CAPS.search(facts.field("Subject:raw") or "")
+
+
+_CAPS = re.compile(
+    r"=\?(?:koi8-\w|shift-?jis|gb2312|gbk|gb18030|big5|iso-?2022-?[a-z]{2}|euc-?\w{2}|windows-125[15]|iso-?8859-5"
+    r"|ks_c_5601-1987)\?",
+    re.I,
+)
+"""Charsets of which words look like capitals."""
 
 
 def _uri_truncated(facts: Facts, arguments: Sequence[str]) -> bool:

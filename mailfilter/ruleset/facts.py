@@ -136,7 +136,7 @@ class Facts:
         if special is not None:
             values = special(self, "raw" in modifiers)
         elif "raw" in modifiers or parsed:
-            values = [latin1[:8192] + "\n" for latin1 in self.index.get(low, ())]
+            values = [latin1[:8192].replace("\r\n", "\n") + "\n" for latin1 in self.index.get(low, ())]
         else:
             values = [decoded(low, latin1) + "\n" for latin1 in self.index.get(low, ())]
         if "first" in modifiers:
@@ -187,7 +187,7 @@ ORIGINATING = ("x-yahoo-post-ip", "x-originating-ip", "x-apparently-from", "x-se
 
 def _all(facts: Facts, raw: bool) -> list[str]:
     if raw:
-        values = [f"{header[0]}:{header.latin1}\n" for header in facts.message.headers]
+        values = [f"{header[0]}:{header.latin1.replace(chr(13), '')}\n" for header in facts.message.headers]
     else:
         values = [f"{header[0]}: {decoded(header.name.lower(), header.latin1)}\n" for header in facts.message.headers]
     size = 0
@@ -196,6 +196,30 @@ def _all(facts: Facts, raw: bool) -> list[str]:
         if size > MAX_ALL:
             return values[:number]
     return values
+
+
+def _trusted_part(facts: Facts, raw: bool) -> list[str]:
+    """Everything down to the first Received field that cannot be trusted, that one included."""
+    count = 0
+    values = _all(facts, raw)
+    for number, value in enumerate(values):
+        if value[:9].lower() == "received:":
+            if count == facts.relays.first_untrusted:
+                return values[: number + 1]
+            count += 1
+    return values
+
+
+def _untrusted_part(facts: Facts, raw: bool) -> list[str]:
+    """Everything from the first Received field on that cannot be trusted."""
+    count = 0
+    values = _all(facts, raw)
+    for number, value in enumerate(values):
+        if value[:9].lower() == "received:":
+            if count == facts.relays.first_untrusted:
+                return values[number:]
+            count += 1
+    return []
 
 
 def _several(*names: str) -> Callable[[Facts, bool], list[str]]:
@@ -240,6 +264,10 @@ def _parsed(values: list[str], address: bool, raw: bool) -> list[str]:
 
 SPECIAL: dict[str, Callable[[Facts, bool], list[str]]] = {
     "ALL": _all,
+    "ALL-TRUSTED": _trusted_part,
+    "ALL-INTERNAL": _trusted_part,
+    "ALL-UNTRUSTED": _untrusted_part,
+    "ALL-EXTERNAL": _untrusted_part,
     "tocc": _several("to", "cc"),
     "MESSAGEID": _several("x-message-id", "resent-message-id", "x-original-message-id", "message-id"),
     "envelopefrom": _envelope_from,

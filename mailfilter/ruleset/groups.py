@@ -18,7 +18,10 @@ from .patterns import Pattern
 Hits = dict[str, int]
 """How often each rule hit."""
 FirstLook = Callable[[bytes, bool], Iterable[tuple[int, int]]]
-"""(text in lines, whether it is ASCII) to candidates: numbers of patterns, and where they were seen to end (0: unknown)."""
+"""(text in lines, whether it is ASCII) to candidates: numbers of patterns, and where they were seen to end.
+
+0 says nothing; a positive end is the first one, there may be others; negative ones are all that there are.
+"""
 
 
 @dataclass(slots=True)
@@ -73,20 +76,30 @@ class Group:
             return
         text = joined(lines)
         plain = text.isascii()
+        ends: dict[int, list[int]] = {}
         for number, end in self.first_look(text, plain):
+            ends.setdefault(number, []).append(end)
+        for number, places in ends.items():
             target = self.targets[number]
             if target.rule not in hits:
-                count = self._confirm(target, lines, plain, end, budget)
+                count = self._confirm(target, self._where(target, lines, places), plain, budget)
                 if count:
                     hits[target.rule] = count
 
-    def _confirm(self, target: Target, lines: Sequence[bytes], plain: bool, end: int, budget: Budget) -> int:
+    @staticmethod
+    def _where(target: Target, lines: Sequence[bytes], places: Sequence[int]) -> Sequence[bytes]:
+        """The lines to look at: those in which a match was seen to end if every end is known, else all of them."""
+        if target.skip_first:
+            return lines[1:]
+        if len(lines) == 1 or target.most != 1 or 0 in places:
+            return lines
+        if places[0] < 0:
+            return _holding(lines, [-end for end in places])
+        return _likely_first(lines, places[0])
+
+    def _confirm(self, target: Target, lines: Sequence[bytes], plain: bool, budget: Budget) -> int:
         """How often a pattern hits in the lines."""
         most, exact, small = target.most, target.exact, target.lean
-        if target.skip_first:
-            lines = lines[1:]
-        elif most == 1 and end and len(lines) > 1:
-            lines = _likely_first(lines, end)
         count = 0
         for line in lines:
             engine = small if plain or line.isascii() else exact
@@ -113,3 +126,17 @@ def _likely_first(lines: Sequence[bytes], end: int) -> Sequence[bytes]:
         if end <= at:
             return lines if number == 0 else (line, *lines[:number], *lines[number + 1 :])
     return lines
+
+
+def _holding(lines: Sequence[bytes], ends: Sequence[int]) -> list[bytes]:
+    """The lines in which the ends lie."""
+    found: list[bytes] = []
+    at = number = 0
+    wanted = sorted(set(ends))
+    for line in lines:
+        at += len(line) + (not line.endswith(b"\n"))
+        if number < len(wanted) and wanted[number] <= at:
+            found.append(line)
+            while number < len(wanted) and wanted[number] <= at:
+                number += 1
+    return found

@@ -24,11 +24,12 @@ from .relax import relaxed
 _log = logging.getLogger("mailfilter")
 CHUNK = 60
 """Patterns in one database: more take minutes to compile together, fewer make more scans."""
-SHORT = 600
+SHORT = 1_500
 """Characters up to which a pattern is tried as it is."""
 
 _FLAGS = {"i": hyperscan.HS_FLAG_CASELESS, "s": hyperscan.HS_FLAG_DOTALL}
-_ALWAYS = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_ALLOWEMPTY
+_ALWAYS = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
+_ONCE = hyperscan.HS_FLAG_SINGLEMATCH
 _ENDS = re.compile(rb"\\[AzZ]")
 
 
@@ -39,9 +40,13 @@ class Form(NamedTuple):
     flags: int
 
 
+FORMS = 3
+"""Counts changes of `forms`: choices kept under another number are not used."""
+
+
 def version() -> str:
-    """What databases depend on besides the patterns."""
-    return f"hyperscan {hyperscan.__version__}"
+    """What databases and choices depend on besides the patterns."""
+    return f"hyperscan {hyperscan.__version__}, forms {FORMS}"
 
 
 def compiles(form: Form) -> bool:
@@ -57,7 +62,8 @@ def compiles(form: Form) -> bool:
 def forms(pattern: Pattern) -> Iterable[Form]:
     """Forms to try, the most telling first."""
     if len(pattern.fast) <= SHORT and not _ENDS.search(pattern.fast):
-        yield _form(pattern.fast, pattern.flags)
+        yield _form(pattern.fast, pattern.flags, _ONCE)
+        yield _form(pattern.fast, pattern.flags, _ONCE | hyperscan.HS_FLAG_PREFILTER)
     simple = relaxed(pattern.exact, pattern.flags)
     if simple:
         yield _form(*simple)
@@ -66,8 +72,8 @@ def forms(pattern: Pattern) -> Iterable[Form]:
         yield _form(b"|".join(b"".join(b"\\x%02x" % code for code in word) for word in sorted(words)), "i")
 
 
-def _form(expression: bytes, flags: str) -> Form:
-    return Form(expression, _ALWAYS | sum(_FLAGS.get(flag, 0) for flag in flags))
+def _form(expression: bytes, flags: str, more: int = 0) -> Form:
+    return Form(expression, _ALWAYS | more | sum(_FLAGS.get(flag, 0) for flag in flags))
 
 
 class Look:
@@ -89,9 +95,10 @@ class Look:
 class _Database:
     """A database with the numbers of its patterns; every thread has its own scratch."""
 
-    def __init__(self, database: Any, numbers: Sequence[int]) -> None:
+    def __init__(self, database: Any, entries: Sequence[tuple[int, Form]]) -> None:
         self.database = database
-        self.numbers = tuple(numbers)
+        self.numbers = tuple(number for number, _ in entries)
+        self.once = tuple(bool(form.flags & _ONCE) for _, form in entries)
         self.first = hyperscan.Scratch(database)
         self.scratches = threading.local()
 
@@ -102,8 +109,8 @@ class _Database:
         seen: list[tuple[int, int]] = []
         self.database.scan(text, match_event_handler=_note, context=seen, scratch=scratch)
         if seen:
-            numbers = self.numbers
-            found += [(numbers[number], end) for number, end in seen]
+            numbers, once = self.numbers, self.once
+            found += [(numbers[number], end if once[number] else -end) for number, end in seen]
 
 
 def _note(number: int, start: int, end: int, flags: int, seen: list[tuple[int, int]]) -> None:
@@ -137,7 +144,8 @@ class Compiler:
                 else:
                     place.append((number, form))
         self.progress(len(targets))
-        return Look(self._databases(plain), self._databases(wide), dict.fromkeys(always))  # type: ignore[arg-type]
+        databases = [self._databases(entries, always) for entries in (plain, wide)]
+        return Look(databases[0], databases[1], sorted(set(always)))
 
     def choose(self, pattern: Pattern) -> Form | None:
         """The first form that hyperscan takes; which one that was is kept in the cache."""
@@ -150,15 +158,19 @@ class Compiler:
         self.choices[key] = -1
         return None
 
-    def _databases(self, entries: Sequence[tuple[int, Form]]) -> list[_Database]:
+    def _databases(self, entries: Sequence[tuple[int, Form]], always: list[int]) -> list[_Database]:
+        """Databases of `CHUNK` patterns; one that cannot be made is made of its patterns one by one."""
         found = []
         for start in range(0, len(entries), CHUNK):
             part = entries[start : start + CHUNK]
             database = self._database([form for _, form in part])
             if database is not None:
-                found.append(_Database(database, [number for number, _ in part]))
+                found.append(_Database(database, part))
+            elif len(part) == 1:
+                always.append(part[0][0])
             else:
-                found += [item for one in part if len(part) > 1 for item in self._databases([one])]
+                for one in part:
+                    found += self._databases([one], always)
         return found
 
     def _database(self, part: Sequence[Form]) -> Any:

@@ -15,7 +15,7 @@ MAX_LENGTH = 3_000
 """Characters of a relaxed pattern."""
 MAX_COUNT = 3
 """Repeats that stay counted."""
-COSTLY = 300
+COSTLY = 140
 """Elements of a group that may not be repeated three times or more."""
 
 _FLAGS = (("i", re.I), ("s", re.S), ("m", re.M))
@@ -35,11 +35,28 @@ def relaxed(pattern: bytes, flags: str, most: int = MAX_LENGTH) -> tuple[bytes, 
         text, room = "".ljust(2 * most), 2 * most
         while len(text) > most and room > 100:
             room //= 2
-            text, _ = _sequence(parsed, room)
+            text, _ = _sequence(_trimmed(parsed), room)
     except (*_FAILURES, _Unknown):
         return None
     text = text.removesuffix("\\b")
     return (text.encode("latin-1"), flags) if _telling(text) else None
+
+
+def _trimmed(items: Any) -> list[Any]:
+    """A sequence without what may be empty at its end: it would only make a match end in many places."""
+    kept = list(items)
+    while kept:
+        name, value = str(kept[-1][0]), kept[-1][1]
+        if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            if value[0] == 0:
+                kept.pop()
+                continue
+            kept[-1] = (kept[-1][0], (value[0], value[0], value[2]))
+        elif name in ("AT", "ASSERT", "ASSERT_NOT"):
+            kept.pop()
+            continue
+        break
+    return kept
 
 
 class _Unknown(Exception):

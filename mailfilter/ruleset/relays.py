@@ -70,6 +70,8 @@ class Relays(NamedTuple):
     trusted: tuple[Relay, ...]
     untrusted: tuple[Relay, ...]
     unparseable: int = 0
+    first_untrusted: int = 0
+    """Number of the Received field, from 0, below which nothing can be trusted."""
 
     def trusted_text(self) -> str:
         """``X-Spam-Relays-Trusted``, ``-Internal``"""
@@ -88,7 +90,7 @@ def relays(received: Iterable[str], originating: str = "", envelope: Envelope | 
     """
     trusted: list[Relay] = []
     untrusted: list[Relay] = []
-    unparseable = 0
+    unparseable = first = 0
     hops: list[Relay | str] = []
     if envelope is not None and envelope.client_ip:
         client, name = str(envelope.client_ip), envelope.client_name or ""
@@ -99,6 +101,7 @@ def relays(received: Iterable[str], originating: str = "", envelope: Envelope | 
         hops.append(f"from X-Originating-IP: {originating}")
     for hop in hops:
         relay = hop if isinstance(hop, Relay) else parse_received(hop)
+        first += not untrusted and not isinstance(hop, Relay)
         if relay is None:
             unparseable += 1
         elif relay == FETCHED:
@@ -108,8 +111,9 @@ def relays(received: Iterable[str], originating: str = "", envelope: Envelope | 
             if not untrusted and (relay.is_private or relay.auth):
                 trusted.append(relay)
             else:
+                first -= not untrusted and not isinstance(hop, Relay)
                 untrusted.append(relay)
-    return Relays(tuple(trusted), tuple(untrusted), unparseable)
+    return Relays(tuple(trusted), tuple(untrusted), unparseable, first)
 
 
 IGNORED = Relay("ignored")
@@ -271,6 +275,10 @@ def _shape(pattern: str, make: Callable[[re.Match[str], Relay], Relay] = _plain)
 
 
 _QMAIL = r"(?: \(envelope-sender <\S+>\))? by (?P<by>\S+)(?: \(.+\))* with (?:.* )?(?:SMTP|QMQP)(?! id )"
+_EXCHANGE = (
+    r"(?=.* with WITH (?:\([^)]+\) )?\d+\.\d+\.\d+\.\d+(?: |\Z))"
+    r"<helo> \(\[?<ip>(?:%[A-Z0-9._~-]*)?\]?\) by <by> (?P<id>)"
+)
 _SHOUTED = re.compile(
     rf"(?P<helo>\S+) \((?P<rdns>\S+) \[(?P<ip>{_IP})\]\) BY (?P<by>\S+) (?:\([^)]+\) WITH SMTP )?"
     r"ID <?(?P<id>\S+?)>?(?: FOR <[^>]+>)?\Z"
@@ -283,9 +291,8 @@ _SHAPES: Sequence[tuple[str, Sequence[Shape]]] = (
         _shape(r"(?P<helo>\S*) \(\[<ip>\][^)]{0,40}\) by <by> with Microsoft SMTPSVC"),
         _shape(r"mail pickup service by \S+ with Microsoft SMTPSVC\Z", _ignore),
     )),
-    (" with M", (_shape(
-        r"<helo> \(\[?<ip>(?:%[A-Z0-9._~-]*)?\]?\) by <by> (?=(?:.* )?with Microsoft SMTP Server)(?P<id>)"),)),
-    (" with mapi id", (_shape(r"<helo> \(\[?<ip>(?:%[A-Z0-9._~-]*)?\]?\) by <by> (?P<id>)"),)),
+    (" with M", (_shape(_EXCHANGE.replace("WITH", "Microsoft SMTP Server")),)),
+    (" with mapi id", (_shape(_EXCHANGE.replace("WITH", "mapi id")),)),
     ("[XMail ", (_shape(
         r"<helo> \((?P<ip>\[?<IP>\]?)(?::\d+)\) by <by>(?: \(\S+\))? with \[XMail.* id <(?P<id>\S+)>.*? from <(?P<envfrom>\S+)>"),)),
     ("(ecelerity", (
