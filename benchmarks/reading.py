@@ -17,7 +17,7 @@ from email.message import Message as StdlibMessage
 import numpy as np
 
 from mailfilter.message import Message
-from mailfilter.mime.part import SHOWN_MESSAGES
+from mailfilter.mime.kinds import SHOWN_MESSAGES
 
 from .corpus import load
 

@@ -257,6 +257,8 @@ def _render(part: Part, source: str) -> tuple[Text, list[Link], bool]:
         rendered = render(source, MAX_LINKS)
         links = rendered.links + text_links(rendered.visible, MAX_LINKS)
         return Text(part.path, "html", rendered.visible, source, rendered.hidden), links, rendered.capped
-    links = text_links(source, MAX_LINKS)
-    visible = source.replace("\r\n", "\n") if "\r" in source else source
+    visible = part.shown_text
+    links = text_links(visible, MAX_LINKS)
+    if "\r" in visible:
+        visible = visible.replace("\r\n", "\n")
     return Text(part.path, "plain", visible, source), links, len(links) >= MAX_LINKS

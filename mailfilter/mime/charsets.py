@@ -86,8 +86,20 @@ def _single(data: bytes) -> str:
         return data.decode("latin-1")
 
 
+def _mislabelled(data: bytes, codec: str) -> str:
+    """Text that is not of its charset: UTF-8 if it is that, else the charset with U+FFFD for what is wrong."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return data.decode(codec, "replace")
+    except (UnicodeError, LookupError, ValueError):
+        return _single(data)
+
+
 def _decode_as(data: bytes, codec: str) -> tuple[str, bool, bool]:
-    """Text by a known codec; what does not decode is shown as U+FFFD, as mail programs do."""
+    """Text by a known codec."""
     if codec == "cp1252":
         return _single(data), True, True
     good = True
@@ -95,10 +107,7 @@ def _decode_as(data: bytes, codec: str) -> tuple[str, bool, bool]:
         text = data.decode(codec)
     except (UnicodeError, LookupError, ValueError):
         good = False
-        try:
-            text = data.decode(codec, "replace")
-        except (UnicodeError, LookupError, ValueError):
-            text = _guess(data)
+        text = _mislabelled(data, codec)
     if codec.startswith("utf-7") and _SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text, True, good

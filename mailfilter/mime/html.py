@@ -10,14 +10,12 @@ Why no parser that builds a tree: see docs/decisions/0001-reader.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from html.entities import html5
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
-from urllib.parse import urljoin
 
-from .links import Link, Origin, clean_url, host_of
+from .attributes import ATTRIBUTES, attribute, resolved, unescape
+from .links import Link, Origin
 from .tags import ANCHOR, ANCHOR_END, BLOCK, CELL, CLOSED_BY_NEXT, INLINE, KINDS, NOTHING, RAW, VOID
 
 _BREAK, _VEILED, _SHRUNK = "\x1e", "\x1c", "\x1d"
@@ -28,13 +26,8 @@ _DROP = {ord(mark): None for mark in (_BREAK, _VEILED, _SHRUNK)}
 _SEPARATORS = {BLOCK: _BREAK, CELL: " "}
 
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]*")
-_VALUE = re.compile(r"""\s{0,20}=\s{0,20}(?:"([^"]*)"?|'([^']*)'?|([^\s<>"']+))""")
 _QUOTED = re.compile(r"""=\s{0,20}(?:"[^"]*"|'[^']*')""")
 _OPENED = re.compile(r"""=\s{0,20}(["'])""")
-_ATTRIBUTES: tuple[tuple[str, Origin], ...] = (
-    ("href", "href"), ("src", "src"), ("background", "src"), ("action", "action"), ("data", "src"),
-)  # fmt: skip
-_REFERENCE = re.compile(r"&(?:#(?:[xX]0{0,99}([0-9a-fA-F]{1,7})|0{0,99}([0-9]{1,8}))|([a-zA-Z][a-zA-Z0-9]{1,31}));?+")
 _BLANK = r"\s{0,9}"
 _ZERO = rf"{_BLANK}:{_BLANK}0(?![.\d]{{0,20}}[1-9])"
 _HIDING = tuple(
@@ -68,7 +61,7 @@ def render(source: str, max_links: int = 10_000) -> Rendered:
         renderer.veiled += (_BREAK, *aside.shown)
         renderer.links += aside.links
         renderer.capped |= aside.capped
-    links = _resolved(renderer.links, renderer.base)
+    links = resolved(renderer.links, renderer.base)
     return Rendered(_tidy("".join(renderer.shown)), _tidy("".join(renderer.veiled)), links, renderer.capped)
 
 
@@ -77,23 +70,8 @@ def _tidy(text: str) -> str:
     if "&" in text:
         text = text.replace("&nbsp;", " ")
         if "&" in text:
-            text = _unescape(text)
+            text = unescape(text)
     return "\n".join([" ".join(line.split()) for line in text.split(_BREAK) if line and not line.isspace()])
-
-
-def _unescape(text: str) -> str:
-    """Character references to characters; unlike `html.unescape` for any number of digits."""
-    return _REFERENCE.sub(_character, text)
-
-
-def _character(match: re.Match[str]) -> str:
-    hexadecimal, decimal, name = match.groups()
-    if name:
-        return html5.get(f"{name};") or html5.get(name) or match[0]
-    code = int(hexadecimal, 16) if hexadecimal else int(decimal)
-    if 0x80 <= code < 0xA0:
-        return bytes((code,)).decode("cp1252", "replace")
-    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
 
 
 def _chunks(source: str) -> list[str]:
@@ -282,14 +260,14 @@ class _Renderer:
         """Links in a tag's attributes."""
         if is_anchor:
             self.close_anchor()
-            url = _attribute(head, "href")
+            url = attribute(head, "href")
             if url and len(self.links) < self.max_links:
                 self.anchor, self.anchor_out, self.anchor_start = url, out, len(out)
             self.capped |= bool(url) and not self.anchor
             return
         low = head.lower()
-        for name, origin in _ATTRIBUTES:
-            if name not in low or not (url := _attribute(head, name)):
+        for name, origin in ATTRIBUTES:
+            if name not in low or not (url := attribute(head, name)):
                 continue
             if low.startswith("base "):
                 self.base = self.base or url
@@ -309,33 +287,6 @@ class _Renderer:
             self.anchor = ""
 
 
-def _attribute(head: str, name: str) -> str:
-    """The URL that an attribute of a tag holds, ``""`` if it has none of that name."""
-    start = head.find(name)
-    if start > 0 and head[start - 1] == " " and (match := _VALUE.match(head, start + len(name))):
-        url = match[1] or match[2] or match[3] or ""
-    else:
-        url = _odd_attribute(head, name)
-    if url:
-        url = clean_url(url)
-        return _unescape(url) if "&" in url else url
-    return ""
-
-
-def _odd_attribute(head: str, name: str) -> str:
-    """The same where the name is not in lower case, or not after a blank."""
-    low = head.lower()
-    start = low.find(name)
-    while start > 0:
-        end = start + len(name)
-        if (low[start - 1] in " \t\r\n\f\"'/" or low.startswith("form", start - 4)) and (
-            match := _VALUE.match(head, end)
-        ):
-            return match[1] or match[2] or match[3] or ""
-        start = low.find(name, end)
-    return ""
-
-
 def _nesting(head: str, veil: str) -> int:
     """What a tag does to the depth within an invisible element."""
     match = _NAME.match(head)
@@ -345,16 +296,3 @@ def _nesting(head: str, veil: str) -> int:
     if name == f"/{veil}":
         return -1
     return (-1 if veil in CLOSED_BY_NEXT else 1) if name == veil else 0
-
-
-def _resolved(links: Iterable[tuple[str, Origin, str]], base: str) -> list[Link]:
-    """The links with their hosts, relative ones resolved where a ``base`` says against what."""
-    found = []
-    for url, origin, text in links:
-        host = host_of(url)
-        if not host and base and ":" not in url.partition("/")[0]:
-            with suppress(ValueError):
-                url = urljoin(base, url)
-            host = host_of(url)
-        found.append(Link(url, text, origin, host))
-    return found

@@ -67,14 +67,17 @@ def cut(reader: Reader, part: Part, boundary: bytes) -> tuple[Part, ...]:
     children: list[Part] = []
     prefix = f"{path}." if path else ""
     for i in range(last):
-        top = stop = lines[i][1]
+        top = lines[i][1]
+        if i + 1 < len(lines) and lines[i + 1][0] == top:  # two delimiter lines in a row are one
+            continue
+        number = f"{prefix}{len(children) + 1}"
         if reader.parts_left <= 1:
             reader.choose(DefectKind.PART_LIMIT, path, 0)
-            children.append(reader.leaf(part, buf, top, end, f"{prefix}{i + 1}", _PLAIN, "text/plain"))
+            children.append(reader.leaf(part, buf, top, end, number, _PLAIN, "text/plain"))
             part._epilogue = None
             return tuple(children)
         stop = max(top, _before(buf, top, lines[i + 1][0])) if i + 1 < len(lines) else end
-        children.append(reader.entity(buf, top, stop, mapped, f"{prefix}{i + 1}", part._depth + 1, default))
+        children.append(reader.entity(buf, top, stop, mapped, number, part._depth + 1, default))
     _note_outside(reader, part, prefix)
     return tuple(children)
 

@@ -11,60 +11,24 @@ from typing import TYPE_CHECKING
 from .charsets import decode_text
 from .defects import DefectKind
 from .headers import Block, Header
-from .magic import HTML, detect
-from .params import Label, as_text, name_variants, parse_label
+from .kinds import SHOWN_MESSAGES, dispositions, find_names, offered_as_file, shown_as_html
+from .magic import detect
+from .params import Label, as_text
 from .transfer import IDENTITY, decode, find_uu_blocks, has_uu_block
 
 if TYPE_CHECKING:
     from .tree import Reader
 
 Span = tuple[int, int]
-
-MAX_NAMES = 64
-"""File names that are kept of one part."""
-
-SHOWN_MESSAGES = frozenset(
-    f"message/{kind}"
-    for kind in (
-        "delivery-status", "global-delivery-status", "disposition-notification", "global-disposition-notification",
-        "feedback-report", "external-body",
-    )
-)  # fmt: skip
-"""Types below ``message/`` that hold lines to be read and no message."""
-
 _ASCII_LABELS = frozenset(("", "us-ascii", "iso-8859-1", "utf-8", "windows-1252", "iso-8859-15", "ascii"))
-_BODY_TYPES = frozenset(("text/plain", "text/html", "text/enriched", "text/richtext", "text/x-amp-html"))
-_HTML_TYPES = frozenset(("text/html", "application/xhtml+xml", "text/x-html", "text/x-amp-html"))
-_HTML_NAMES = (".htm", ".html", ".shtml", ".xhtml", ".xht", ".hta", ".svg", ".mht", ".mhtml")
-
 
 class Part:
     """A node of the MIME tree: read-only; what costs time is computed when it is first asked for."""
 
     __slots__ = (
-        "_block",
-        "_buffer",
-        "_children",
-        "_content_type",
-        "_data",
-        "_depth",
-        "_disposition",
-        "_encoding",
-        "_end",
-        "_epilogue",
-        "_header_charset",
-        "_headers",
-        "_label",
-        "_mapped",
-        "_names",
-        "_outside",
-        "_path",
-        "_preamble",
-        "_reader",
-        "_start",
-        "_text",
-        "_top",
-        "_type",
+        "_block", "_buffer", "_children", "_content_type", "_data", "_depth", "_disposition", "_encoding",
+        "_end", "_epilogue", "_files", "_header_charset", "_headers", "_label", "_mapped", "_names",
+        "_outside", "_path", "_preamble", "_reader", "_start", "_text", "_top", "_type",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +51,7 @@ class Part:
         self._outside: tuple[Part, ...] = ()
         self._preamble: Span | None = None
         self._epilogue: Span | None = None
+        self._files: tuple[Span, ...] = ()
         self._data: bytes | None = None
         self._text: str | None = None
         self._names: tuple[str, ...] | None = None
@@ -152,32 +117,16 @@ class Part:
     def disposition(self) -> str:
         """``"attachment"``, ``"inline"``, … in lower case, ``""`` if there is none."""
         if self._disposition is None:
-            labels = self._dispositions()
+            labels = dispositions(self._block)
             self._disposition = labels[0].token if labels else ""
         return self._disposition
-
-    def _dispositions(self) -> list[Label]:
-        if "content-disposition" not in self._block[2]:
-            return []
-        return list(map(parse_label, self._block.values("content-disposition")))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every file name that some mail program may show for this part, the likeliest first."""
         if self._names is None:
-            self._names = self._find_names()
+            self._names = find_names(self._block, self._label, self._reader.charset)
         return self._names
-
-    def _find_names(self) -> tuple[str, ...]:
-        values: list[str] = []
-        for label in self._dispositions():
-            values += label.values("filename") + label.values("name")
-        for label in map(parse_label, self._block.values("content-type") if "content-type" in self._block[2] else ()):
-            if label.named:
-                values += label.values("name") + label.values("filename")
-        if self._label.named and not values:
-            values += self._label.values("name") + self._label.values("filename")
-        return tuple(name_variants(values, self._reader.charset)[:MAX_NAMES]) if values else ()
 
     @property
     def span(self) -> Span | None:
@@ -228,16 +177,7 @@ class Part:
     @property
     def is_html(self) -> bool:
         """Whether a browser would show this as HTML: by its label, or as an attachment by name or content."""
-        kind = self._content_type
-        if kind in _HTML_TYPES:
-            return True
-        if kind == "text/plain" and not self.names:
-            return False
-        if kind.startswith(("multipart/", "message/")):
-            return False
-        return any(name.lower().rstrip(". ").endswith(_HTML_NAMES) for name in self.names) or (
-            not kind.startswith("text/") and self.detected_type == HTML
-        )
+        return shown_as_html(self)
 
     @property
     def data(self) -> bytes:
@@ -274,6 +214,16 @@ class Part:
         return text
 
     @property
+    def shown_text(self) -> str:
+        """`text` without the uuencoded files in it, which mail programs show as attachments."""
+        if not self.children or not self._files:
+            return self.text
+        data = self.data
+        edges = [0, *[edge for span in self._files for edge in span], len(data)]
+        rest = b"".join([data[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)])
+        return decode_text(rest, self._label.charset)[0]
+
+    @property
     def detected_type(self) -> str:
         """The MIME type by content, ``""`` if it is not recognised (plain text is not)."""
         if self._type is None:
@@ -286,17 +236,7 @@ class Part:
     @property
     def is_attachment(self) -> bool:
         """Whether mail programs offer this as a file rather than show it as body text."""
-        kind = self._content_type
-        if kind.startswith("multipart/"):
-            return False
-        attached = self.disposition == "attachment"
-        if kind in SHOWN_MESSAGES:
-            return attached
-        if kind.startswith("message/"):
-            return attached or bool(self.names) or not self._children
-        if kind in _BODY_TYPES:
-            return attached or (self._depth > 0 and bool(self.names))
-        return True
+        return offered_as_file(self)
 
     @property
     def children(self) -> tuple[Part, ...]:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from .defects import Defect, DefectKind
 from .headers import NO_BLOCK, read_block
+from .kinds import SHOWN_MESSAGES
 from .multipart import cut, find_boundary
 from .params import Label, parse_label
-from .part import SHOWN_MESSAGES, Part
+from .part import Part
 from .transfer import IDENTITY, KNOWN, UuBlock, decode, looks_like_base64
 
 MAX_DEPTH = 30
@@ -213,6 +214,7 @@ class Reader:
             leaf._names, leaf._disposition, leaf._encoding = (name,), "attachment", "x-uuencode"
             leaf._data = block.data
             found.append(leaf)
+        part._files = tuple([(block.start, block.end) for block in blocks])
         return tuple(found)
 
 

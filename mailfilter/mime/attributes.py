@@ -1,0 +1,74 @@
+"""Links in the attributes of HTML tags, and character references."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from html.entities import html5
+from urllib.parse import urljoin
+
+from .links import Link, Origin, clean_url, host_of
+
+ATTRIBUTES: tuple[tuple[str, Origin], ...] = (
+    ("href", "href"), ("src", "src"), ("background", "src"), ("action", "action"), ("data", "src"),
+)  # fmt: skip
+"""Attributes that hold a link, and what kind of link that is."""
+
+_VALUE = re.compile(r"""\s{0,20}=\s{0,20}(?:"([^"]*)"?|'([^']*)'?|([^\s<>"']+))""")
+_REFERENCE = re.compile(r"&(?:#(?:[xX]0{0,99}([0-9a-fA-F]{1,7})|0{0,99}([0-9]{1,8}))|([a-zA-Z][a-zA-Z0-9]{1,31}));?+")
+
+
+def unescape(text: str) -> str:
+    """Character references to characters; unlike `html.unescape` for any number of digits."""
+    return _REFERENCE.sub(_character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    hexadecimal, decimal, name = match.groups()
+    if name:
+        return html5.get(f"{name};") or html5.get(name) or match[0]
+    code = int(hexadecimal, 16) if hexadecimal else int(decimal)
+    if 0x80 <= code < 0xA0:
+        return bytes((code,)).decode("cp1252", "replace")
+    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+
+
+def attribute(head: str, name: str) -> str:
+    """The URL that an attribute of a tag holds, ``""`` if it has none of that name."""
+    start = head.find(name)
+    if start > 0 and head[start - 1] == " " and (match := _VALUE.match(head, start + len(name))):
+        url = match[1] or match[2] or match[3] or ""
+    else:
+        url = _odd_attribute(head, name)
+    if url:
+        url = clean_url(url)
+        return unescape(url) if "&" in url else url
+    return ""
+
+
+def _odd_attribute(head: str, name: str) -> str:
+    """The same where the name is not in lower case, or not after a blank."""
+    low = head.lower()
+    start = low.find(name)
+    while start > 0:
+        end = start + len(name)
+        if (low[start - 1] in " \t\r\n\f\"'/" or low.startswith("form", start - 4)) and (
+            match := _VALUE.match(head, end)
+        ):
+            return match[1] or match[2] or match[3] or ""
+        start = low.find(name, end)
+    return ""
+
+
+def resolved(links: Iterable[tuple[str, Origin, str]], base: str) -> list[Link]:
+    """The links with their hosts, relative ones resolved where a ``base`` says against what."""
+    found = []
+    for url, origin, text in links:
+        host = host_of(url)
+        if not host and base and ":" not in url.partition("/")[0]:
+            with suppress(ValueError):
+                url = urljoin(base, url)
+            host = host_of(url)
+        found.append(Link(url, text, origin, host))
+    return found
