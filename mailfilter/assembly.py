@@ -110,7 +110,7 @@ def _links(config: Config) -> Check:
 def _attachments(config: Config) -> Check:
     from .checks.attachments import AttachmentCheck
 
-    return AttachmentCheck()
+    return AttachmentCheck(config.attachments.banned, config.source)
 
 
 def _rules(config: Config) -> Check:

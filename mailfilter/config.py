@@ -145,6 +145,19 @@ class VirusRule:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentsSection:
+    """[attachments]  what is done about attachments beside the points that they give"""
+
+    banned: tuple[str, ...] = setting(
+        (), "texts", 'lists of rules/attachments.toml ("executable"), endings (".iso") and types ("application/x-elf")'
+    )
+    on_banned: str = setting("hold", "text", "for what is banned, in archives too", choices=_ON_PART)
+    on_bomb: str = setting("hold", "text", "for an archive that is made to exhaust", choices=_ON_PART)
+    on_encrypted: str = setting("pass", "text", "for an archive under a password; it scores as well", choices=_ON_PART)
+    on_unread: str = setting("pass", "text", "when an archive was not looked into whole", choices=_ON_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
 class RulesSection:
     """[rules]  rule files in SpamAssassin's language"""
 
@@ -202,6 +215,7 @@ class Config:
     content: ContentSection = field(default_factory=ContentSection)
     learning: LearningSection = field(default_factory=LearningSection)
     virus: VirusSection = field(default_factory=VirusSection)
+    attachments: AttachmentsSection = field(default_factory=AttachmentsSection)
     rules: RulesSection = field(default_factory=RulesSection)
     dns: DnsSection = field(default_factory=DnsSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
@@ -243,6 +257,10 @@ class Config:
         chosen = {
             "CHECK_FAILED": self.policy.on_check_failed,
             "DNSBL_UNKNOWN": self.dns.on_unknown,
+            "ATTACH_BANNED": self.attachments.on_banned,
+            "ATTACH_BOMB": self.attachments.on_bomb,
+            "ATTACH_ENCRYPTED": self.attachments.on_encrypted,
+            "ATTACH_UNREAD": self.attachments.on_unread,
             **{symbol: getattr(rule, key, "") or getattr(self.virus, key) for key, symbol in _FLOORS.items()},
         }
         on_infected = getattr(rule, "on_infected", "") or self.virus.on_infected
@@ -289,6 +307,7 @@ SECTIONS: Mapping[str, Any] = {
     "content": ContentSection,
     "learning": LearningSection,
     "virus": VirusSection,
+    "attachments": AttachmentsSection,
     "rules": RulesSection,
     "dns": DnsSection,
     "greylist": GreylistSection,

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from mailfilter.checks import Asking
 from mailfilter.checks.virus import VirusCheck
 from mailfilter.config import SECTIONS
 from mailfilter.deadline import Deadline
+from mailfilter.errors import SettingError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
-from mailfilter.symbols import Findings
+from mailfilter.symbols import Findings, declared_by
 from mailfilter.testing.fake_clamd import FakeClamd, Session, replies
 from mailfilter.testing.fake_dns import FakeDns
 
@@ -259,6 +260,31 @@ def virus_rules(folder: Path) -> tuple[Any, Any]:
     return tuple(verdict(table, checks=[VirusCheck()], lookups=[scanner]).action for table in tables)  # type: ignore[return-value]
 
 
+def attached(symbol: str, key: str, value: str, more: dict[str, Any] | None = None) -> Callable[[Path], tuple[Any, Any]]:
+    class Finds:
+        name = "attachments"
+        symbols = tuple(replace(info, points=0.0) for info in declared_by("attachments"))
+
+        def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:
+            return [(Symbol(symbol),) for _ in mails]
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        tables: list[dict[str, Any]] = [{"attachments": more or {}}, {"attachments": {**(more or {}), key: value}}]
+        return tuple(verdict(table, checks=[Finds()]).action for table in tables)  # type: ignore[return-value]
+
+    return effect
+
+
+def banned(folder: Path) -> tuple[Any, Any]:
+    raw = b'Content-Type: application/octet-stream; name="a.iso"\n\nx\n'
+    rest = {"checks": {"disable": [name for name in BUILT_IN if name != "attachments"]}}
+    tables: list[dict[str, Any]] = [rest, {**rest, "attachments": {"banned": ["disk_image"]}}]
+    return tuple(  # type: ignore[return-value]
+        "ATTACH_BANNED" in {symbol.name for symbol in FilterChain(Config.from_mapping(table)).check(raw).symbols}
+        for table in tables
+    )
+
+
 def dns(table: dict[str, Any], address: str) -> set[str]:
     config = Config.from_mapping({"dns": {"resolvers": [address], **table}, "checks": {"disable": ["content"]}})
     with FilterChain(config) as chain:
@@ -293,6 +319,45 @@ def on_unknown(folder: Path) -> tuple[Any, Any]:
     check = DnsblCheck(chosen_lists((), (LIST,), "test"))
     tables: list[dict[str, Any]] = [{}, {"dns": {"on_unknown": "tempfail"}}]
     return tuple(verdict(table, checks=[check], lookups=[mute]).action for table in tables)  # type: ignore[return-value]
+
+
+def own_rules(folder: Path, text: str, **settings: Any) -> FilterChain:
+    """A chain with a rule file and nothing else."""
+    (folder / "own.cf").write_text(text)
+    table = {"paths": [str(folder / "own.cf")], "cache": "off", **settings}
+    others = [name for name in BUILT_IN if name != "rules"]
+    return FilterChain(Config.from_mapping({"rules": table, "checks": {"disable": others}}))
+
+
+def rules_paths(folder: Path) -> tuple[Any, Any]:
+    chain = own_rules(folder, "body OWN /pills/\nscore OWN 2.5\n")
+    return FilterChain().check(b"\npills\n").symbols == (), chain.check(b"\npills\n").symbols[0].name
+
+
+def rules_strict(folder: Path) -> tuple[Any, Any]:
+    found: list[Any] = []
+    for strict in (False, True):
+        try:
+            found.append(len(own_rules(folder, "bodyy OWN /pills/\nbody FINE /x/\n", strict=strict).catalogue) > 0)
+        except SettingError as error:
+            found.append(error.faults)
+    return found[0], found[1]
+
+
+def rules_timeout(folder: Path) -> tuple[Any, Any]:
+    slow = r"body OWN /(x+x+)+\1y(?!z)!/"
+    chains = [own_rules(folder, slow + "\n", timeout=seconds) for seconds in (10, 0.001)]
+    mail = b"\n" + b"x" * 22 + b" qyx! y!\n"
+    return tuple([symbol.name for symbol in chain.check(mail).unknown] for chain in chains)  # type: ignore[return-value]
+
+
+def rules_cache(folder: Path) -> tuple[Any, Any]:
+    pytest.importorskip("hyperscan", reason="compiled rules are kept for hyperscan only: pip install mailfilter[fast]")
+    for cache in ("off", str(folder / "cache")):
+        own_rules(folder, "body OWN /pills/\n", cache=cache)
+        if cache == "off":
+            before = (folder / "cache").exists()
+    return before, any((folder / "cache").iterdir())
 
 
 def store(folder: Path) -> tuple[Any, Any]:
@@ -374,6 +439,15 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "virus.on_too_large": scanned("on_too_large", ScanState.TOO_LARGE, "bounce"),
     "virus.on_limits_exceeded": scanned("on_limits_exceeded", ScanState.LIMITS_EXCEEDED, "tempfail"),
     "virus.on_encrypted": scanned("on_encrypted", ScanState.ENCRYPTED, "hold"),
+    "attachments.banned": banned,
+    "attachments.on_banned": attached("ATTACH_BANNED", "on_banned", "bounce", {"banned": [".txt"]}),
+    "attachments.on_bomb": attached("ATTACH_BOMB", "on_bomb", "bounce"),
+    "attachments.on_encrypted": attached("ATTACH_ENCRYPTED", "on_encrypted", "hold"),
+    "attachments.on_unread": attached("ATTACH_UNREAD", "on_unread", "tempfail"),
+    "rules.paths": rules_paths,
+    "rules.strict": rules_strict,
+    "rules.timeout": rules_timeout,
+    "rules.cache": rules_cache,
     "dns.resolvers": resolvers,
     "dns.lists": lists,
     "dns.custom": custom,
