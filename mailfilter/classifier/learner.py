@@ -27,6 +27,7 @@ class Schedule:
     ``passes``  number of passes over all mails.
     ``window``  each time a mail is learned from, a window of its n-grams is, that has between this share and all
                 of them, at random: what stands beside it must do without it (1: always all).
+    ``orders``  how often all is learned anew, in another order each time; the weights are the mean.
     """
 
     step: float = 5.0
@@ -34,6 +35,7 @@ class Schedule:
     margin: float = 0.1
     passes: int = 5
     window: float = 1.0
+    orders: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +83,39 @@ def learn(
     rows: Rows,
     spam: NDArray[np.bool_],
     importance: NDArray[np.float64],
-    order: NDArray[np.intp],
+    chosen: NDArray[np.intp],
     slots: int,
     schedule: Schedule,
     seed: int = 0,
 ) -> NDArray[np.int32]:
-    """Weights (fixed point, `ONE` is 1.0) of one part.
+    """Weights (fixed point, `ONE` is 1.0) of one part, learned from the ``chosen`` mails.
 
     ``importance``  factor on the step per mail: class weights and corpus balance.
-    ``order``  mails in the order of learning; those not named are not learned.
-    ``seed``  of the windows.
+    ``seed``  of the orders and windows.
     """
+    total: NDArray[np.int64] = np.zeros(slots, np.int64)
+    for number in range(schedule.orders):
+        chance = np.random.Generator(np.random.PCG64(seed + number))
+        total += _learn_in_order(rows, spam, importance, chance, chance.permutation(chosen), slots, schedule)
+    return (total // schedule.orders).astype(np.int32)
+
+
+def _learn_in_order(
+    rows: Rows,
+    spam: NDArray[np.bool_],
+    importance: NDArray[np.float64],
+    chance: np.random.Generator,
+    order: NDArray[np.intp],
+    slots: int,
+    schedule: Schedule,
+) -> NDArray[np.int32]:
+    """`learn` in one order, with windows drawn by ``chance``."""
     weights = np.zeros(slots, np.int32)
     edge = math.log((1 - schedule.margin) / schedule.margin)
     bounds = rows.bounds.tolist()
     sign = np.where(spam, 1.0, -1.0).tolist()
     factor = importance.tolist()
     walk = order.tolist()
-    chance = np.random.Generator(np.random.PCG64(seed))
     for number in range(schedule.passes):
         step = schedule.step / (1 + schedule.decay * number)
         windows = chance.random((len(walk), 2)).tolist() if schedule.window < 1 else None

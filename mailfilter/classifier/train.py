@@ -28,7 +28,7 @@ PORTABLE = ("body", "text", "subject", "links", "marks", "tags")
 EVERYTHING = ("header", "body", "text", "subject", "links", "words", "marks")
 """Views for a model that is used where its training mail came from."""
 
-NEAR = Schedule(step=5.0, passes=5)
+NEAR = Schedule(step=5.0, passes=5, orders=3)
 """For mail of one place, to be used there: learn it by heart."""
 FAR = Schedule(step=1.0, passes=4, window=0.5)
 """For mail of several places, to be used elsewhere: small steps, and no n-gram may lean on another."""
@@ -132,12 +132,11 @@ def _learn(data: Examples, chosen: NDArray[np.intp], options: Options) -> list[_
     slots = layout(options.views).slots
     importance = _importance(data, chosen, options.balance)
     importance[~data.spam] *= options.ham_weight
-    order = np.random.Generator(np.random.PCG64(options.seed)).permutation(chosen)
     result = []
     for rows in data.parts:
         known = widely_seen(rows, data.corpus, chosen, slots, options.corpora, options.mails)
         kept = rows.only(known)
-        result.append(_Part(learn(kept, data.spam, importance, order, slots, options.schedule, options.seed), known))
+        result.append(_Part(learn(kept, data.spam, importance, chosen, slots, options.schedule, options.seed), known))
     return result
 
 
