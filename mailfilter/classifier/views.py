@@ -119,17 +119,36 @@ def _tags(message: Message) -> bytes:
     return b""
 
 
-def visible(message: Message) -> bytes:
-    """Subject and visible text of all parts, normalised, at least `WORD_BYTES` of it if there is so much."""
+def visible(message: Message, size: int) -> bytes:
+    """Subject and visible text of all parts, normalised; the first ``size`` bytes of it."""
     pieces = [plain(message.subject[:400])]
     room = 2 * WORD_BYTES
+    left = size - len(pieces[0])
     for text in message.texts:
         if room <= 0:
             break
-        piece = plain(text.visible[:room])
+        piece = _start(text.visible, room, left)
         room -= len(piece)
+        left -= len(piece) + 1
         pieces.append(piece)
-    return b" ".join(pieces)
+        if left <= 0:
+            break
+    return b" ".join(pieces)[:size]
+
+
+def _start(text: str, room: int, size: int) -> bytes:
+    """What `plain` makes of ``text[:room]``, or a beginning of it of at least ``size`` bytes, which is cheaper."""
+    tried = max(size, 0) + _SLACK
+    if tried < room and tried < len(text):
+        # The last word may be cut, so it does not count.
+        piece = plain(text[:tried]).rpartition(b" ")[0]
+        if len(piece) >= size:
+            return piece
+    return plain(text[:room])
+
+
+_SLACK = 200
+"""Characters beyond those wanted: normalising takes some away, and the last word of a piece is not used."""
 
 
 def _subject(message: Message) -> bytes:
@@ -153,7 +172,8 @@ def _marks(message: Message) -> bytes:
 
 def views(message: Message, names: tuple[str, ...]) -> list[bytes]:
     """The views called ``names`` of one mail, in that order."""
-    text = visible(message) if "text" in names or "words" in names else b""
+    size = WORD_BYTES if "words" in names else TEXT_BYTES if "text" in names else 0
+    text = visible(message, size) if size else b""
     ready = {"text": text[:TEXT_BYTES], "words": text[:WORD_BYTES]}
     return [ready[name] if name in ready else _MAKERS[name](message) for name in names]
 

@@ -155,6 +155,8 @@ def declared_names(check: Check) -> frozenset[str]:
 
 def only_declared(check: str, declared: frozenset[str], symbols: Iterable[Symbol]) -> list[Symbol]:
     """What a check found, with `CHECK_FAILED` in place of a symbol that it has not declared."""
+    if not symbols:
+        return []
     return [
         symbol
         if symbol.name in declared
