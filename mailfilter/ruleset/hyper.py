@@ -24,8 +24,8 @@ from .relax import relaxed
 _log = logging.getLogger("mailfilter")
 CHUNK = 60
 """Patterns in one database: more take minutes to compile together, fewer make more scans."""
-SHORT = 1_500
-"""Characters up to which a pattern is tried as it is."""
+SHORT, LONG = 250, 700
+"""Characters up to which hyperscan's own simplification comes first, and up to which a pattern is tried as it is."""
 
 _FLAGS = {"i": hyperscan.HS_FLAG_CASELESS, "s": hyperscan.HS_FLAG_DOTALL}
 _ALWAYS = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
@@ -40,7 +40,7 @@ class Form(NamedTuple):
     flags: int
 
 
-FORMS = 3
+FORMS = 4
 """Counts changes of `forms`: choices kept under another number are not used."""
 
 
@@ -61,12 +61,19 @@ def compiles(form: Form) -> bool:
 
 def forms(pattern: Pattern) -> Iterable[Form]:
     """Forms to try, the most telling first."""
-    if len(pattern.fast) <= SHORT and not _ENDS.search(pattern.fast):
+    length = len(pattern.fast)
+    if _ENDS.search(pattern.fast):
+        length = LONG + 1
+    prefilter = _form(pattern.fast, pattern.flags, _ONCE | hyperscan.HS_FLAG_PREFILTER)
+    if length <= LONG:
         yield _form(pattern.fast, pattern.flags, _ONCE)
-        yield _form(pattern.fast, pattern.flags, _ONCE | hyperscan.HS_FLAG_PREFILTER)
+    if length <= SHORT:
+        yield prefilter
     simple = relaxed(pattern.exact, pattern.flags)
     if simple:
         yield _form(*simple)
+    if SHORT < length <= LONG:
+        yield prefilter
     words = required(pattern.exact, pattern.flags)
     if words:
         yield _form(b"|".join(b"".join(b"\\x%02x" % code for code in word) for word in sorted(words)), "i")
