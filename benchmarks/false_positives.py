@@ -18,6 +18,7 @@ import numpy as np
 
 from mailfilter.archives import ArchivedMail
 from mailfilter.decision import Action
+from mailfilter.lookups.engine import CHECK_FAILED
 from mailfilter.message import Message
 
 from .corpus import interval, load, presented, upper95
@@ -60,9 +61,12 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     """What was lost as it comes, then the counts."""
     lost: Counter[str] = Counter()
-    delayed = 0
+    delayed = failed = 0
     for row in found:
-        if row["action"] == Action.GREYLIST.value:
+        if "check_failed" in row:
+            failed += 1
+            yield about | row
+        elif row["action"] == Action.GREYLIST.value:
             delayed += 1
         else:
             lost[row["kind"]] += 1
@@ -76,18 +80,22 @@ def _rows(
         "fp_interval": [short(end) for end in interval(fp, n)] if n else None,
         "fp_upper95_pct": short(upper95(fp, n)) if n else None,
         "greylisted": delayed,
+        "checks_failed": failed,
         "by_kind": {name: {"ham": kinds[name], "fp": lost[name]} for name in KINDS if kinds[name]},
     }
 
 
 def _lost_by_chain(config: str | None, mails: Sequence[ArchivedMail], headers: str) -> Iterator[dict[str, Any]]:
-    """A row per mail that the chain would not accept, those that it would greylist included."""
+    """A row per mail that the chain would not accept, those that it would greylist included, or could not check."""
     from mailfilter import FilterChain
     from mailfilter.config import Config
 
     with FilterChain(Config.from_file(config) if config else None, stateless=True) as chain:
         verdicts = chain.check_many(presented(mail.raw, headers) for mail in mails)
         for mail, verdict in zip(mails, verdicts, strict=True):
+            broken = [symbol.evidence for symbol in verdict.unknown if symbol.name == CHECK_FAILED]
+            if broken:
+                yield {"check_failed": broken, "mail": mail.path}
             if verdict.action is not Action.ACCEPT:
                 yield {
                     "lost": mail.path,
