@@ -33,7 +33,7 @@ REPLAYS = 3
 """Earlier mails gone through again after each mail."""
 CERTAIN = 8.0
 """Log-odds of one judge are cut here, either way."""
-BELOW_HALF = 20.0
+BELOW_HALF = 10.0
 """Number of mails like this one that, once taught, halve the weight of the level below."""
 ONE_SIDED = 1.0
 """Mails of the rarer class at which the learner's word counts half even for mail unlike all that was taught.
@@ -43,7 +43,7 @@ ham, all ham was lost.  So until both are known the learner is heard only on mai
 """
 
 _MEAN = (0.0, 1.0, *[0.5] * len(PARTS))
-_VARIANCE = (0.25, 0.25, *[0.02] * len(PARTS))
+_VARIANCE = (0.5, 0.25, *[0.05] * len(PARTS))
 
 
 class Look(NamedTuple):

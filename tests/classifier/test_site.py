@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mailfilter.classifier import Model
 from mailfilter.classifier.journal import Done
 from mailfilter.classifier.site import SiteModel
+from mailfilter.classifier.site_level import BELOW_HALF
 from mailfilter.errors import StoreError
 from mailfilter.message import Message
 
@@ -190,7 +191,7 @@ def test_the_threshold_comes_down_as_both_classes_are_taught(base: Model) -> Non
     assert site.threshold == 5.0
     site.learn((mail(20 + number, False), False) for number in range(20))
     site.judge([])
-    assert site.threshold == pytest.approx(4.0)
+    assert site.threshold == pytest.approx(5.0 - 2.0 * 20 / (20 + BELOW_HALF))
     easy = SiteModel(replace(base, fusion=replace(base.fusion, threshold=0.5)), ":memory:")
     easy.learn((mail(number, number % 2 == 0), number % 2 == 0) for number in range(20))
     easy.judge([])
