@@ -60,6 +60,14 @@ def quarantine(config: Config) -> Quarantine | None:
     return Quarantine(config.quarantine.path) if config.quarantine.path else None
 
 
+def check_disarming(config: Config, quarantine: Quarantine | None) -> None:
+    """Raise `SettingError` where parts are to be taken out of mails and there is nowhere to keep the originals."""
+    policies = (config.to_policy(), *(config.to_policy(rule) for rule in config.virus_rules()))
+    if quarantine is None and any(policy.disarm or policy.disarm_malware for policy in policies):
+        fault = '"disarm" keeps the original in the quarantine: set [quarantine] path'
+        raise SettingError(config.source, (fault,))
+
+
 def _plugins(config: Config) -> list[Check]:
     stray = config.checks.settings.keys() - set(config.checks.plugins)
     if stray:

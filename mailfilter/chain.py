@@ -17,11 +17,11 @@ from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
 from .config import Config
 from .deadline import Deadline
-from .decision import ACTIONS, Action, Decisions, GreylistState, Marks, Reason, decide
+from .decision import ACTIONS, Action, Decisions, GreylistState, Marks, Policy, Reason, decide
 from .envelope import Envelope
 from .errors import StoreError
 from .greylist import Greylist, GreylistAnswer
-from .lookups import Answer, Lookup, Question
+from .lookups import Answer, Lookup, Question, ScanQuestion
 from .lookups.engine import Engine, adrive, declared_names, drive, failure, only_declared
 from .message import Message
 from .quarantine import Quarantine
@@ -100,6 +100,7 @@ class FilterChain:
         if not stateless:
             self.greylist = greylist or assembly.greylist(self.config)
             self.quarantine = quarantine or assembly.quarantine(self.config)
+            assembly.check_disarming(self.config, self.quarantine)
         self.policy = self.config.to_policy()
         self.marks = Marks.of(self.catalogue, self.policy)
         self._rules = [
@@ -169,7 +170,11 @@ class FilterChain:
         return self._score(mails, engine)
 
     def act(self, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
-        """Carry out what needs a store: hold a quarantined mail, leave a tombstone for a deleted one.
+        """Carry out what needs a store: hold a quarantined mail, leave a tombstone for a deleted one, disarm.
+
+        A mail whose verdict says ``disarm`` is held as well, the parts are taken out, and what is left is looked at
+        again: only where it would now be accepted is it, as the verdict's ``replacement``.  This asks the scanner and
+        blocks; under asyncio call it in a thread.
 
         Returns the verdict with its ``receipt``.  Where the store fails the mail is refused for now (451), so
         that it stays with the sender: nothing is accepted that was not kept.  Without a quarantine in the
@@ -179,14 +184,41 @@ class FilterChain:
             return verdict
         try:
             if verdict.action is Action.QUARANTINE:
-                return replace(verdict, receipt=self.quarantine.hold(raw, envelope, verdict))
+                held = replace(verdict, receipt=self.quarantine.hold(raw, envelope, verdict))
+                return self._disarmed(raw, envelope, held, self.quarantine) if verdict.disarm else held
             return replace(verdict, receipt=self.quarantine.bury(envelope, verdict))
         except StoreError as error:
             _log.error("mail %s is refused for now: %s", verdict.mail_id, error)
             return replace(verdict, action=Action.GREYLIST, reason=Reason.NOT_STORED)
 
+    def _disarmed(self, raw: bytes, envelope: Envelope, held: Verdict, quarantine: Quarantine) -> Verdict:
+        """A held mail without the parts that policy wants gone; as it is where anything is left to object to."""
+        from .checks.attachments import NOTHING_BANNED, AttachmentCheck
+        from .disarming import remove_doomed
+
+        message, policy = Message(raw), self._policy_of(envelope)
+        banned = next((check.banned for check in self.local if isinstance(check, AttachmentCheck)), NOTHING_BANNED)
+        deadline = self._deadline([Mail(message, envelope)])
+        result = remove_doomed(message, policy, self.lookups.get(ScanQuestion), banned, held.receipt, deadline)
+        if result is None:
+            return held
+        left = self.evaluate([Mail(Message(result.raw), envelope)]).decisions
+        if left.actions[0] != Action.ACCEPT.severity:
+            return held
+        quarantine.mark(held.receipt, "disarmed")
+        before = raw[: len(raw) - len(message.raw)]  # an mbox line
+        return replace(held, action=Action.ACCEPT, removed=result.removed, replacement=before + result.raw)
+
+    def _policy_of(self, envelope: Envelope) -> Policy:
+        """The policy that governs mail with this envelope."""
+        return next((policy for rule, policy, _ in self._rules if rule.governs(envelope)), self.policy)
+
     def rewrite(self, raw: bytes, verdict: Verdict) -> bytes:
-        """The mail as it is to be passed on: forged headers removed, the verdict's on top, all else byte for byte."""
+        """The mail as it is to be passed on: forged headers removed, the verdict's on top, all else byte for byte.
+
+        Of a disarmed mail that is its replacement.
+        """
+        raw = verdict.replacement or raw
         return report.rewrite(raw, verdict.headers, self.config.headers.authserv_id)
 
     def close(self) -> None:
@@ -257,7 +289,9 @@ class FilterChain:
             scored = per_hit[starts[number] : starts[number + 1]]
             action, reason = ACTIONS[actions[number]], Reason(reasons[number])
             capped = self._capped(batch.cuts[number].tolist())
-            yield self._verdict(mail.message, batch.rows[number], scored, capped, points[number], action, reason, wait)
+            row, score = batch.rows[number], points[number]
+            verdict = self._verdict(mail.message, row, scored, capped, score, action, reason, wait)
+            yield replace(verdict, disarm=True) if decisions.disarm[number] else verdict
 
     def _greylisted(self, batch: Batch) -> dict[int, GreylistAnswer]:
         """What the greylist says of the mails whose score puts them into the doubtful band."""

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS mail (
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One entry: ``state`` is held, released or deleted; ``stored`` in seconds since the epoch; ``size`` in bytes."""
+    """One entry: ``state`` is held, disarmed, released, restored or deleted; ``stored`` in seconds since the epoch; ``size`` in bytes."""
 
     receipt: str
     stored: float
@@ -73,6 +73,17 @@ class Quarantine:
         raw = self.get(receipt)
         with self._reported("written"), self._lock:
             self._db.execute("UPDATE mail SET state = 'released' WHERE receipt = ?", (receipt,))
+        return raw
+
+    def mark(self, receipt: str, state: str) -> None:
+        """Note what became of a mail: "disarmed" (delivered without some parts), "restored"; its bytes stay."""
+        with self._reported("written"), self._lock:
+            self._db.execute("UPDATE mail SET state = ? WHERE receipt = ?", (state, receipt))
+
+    def restore(self, receipt: str) -> bytes:
+        """The exact original of a mail that was disarmed or held by mistake; it stays stored, marked as restored."""
+        raw = self.get(receipt)
+        self.mark(receipt, "restored")
         return raw
 
     def entries(self) -> Iterator[Held]:

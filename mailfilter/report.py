@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .decision import Action, Reason
+from .disarm import headers as disarmed_headers
 
 if TYPE_CHECKING:
     from .verdict import ScoredSymbol, Verdict
@@ -54,6 +55,8 @@ def smtp_reply(verdict: Verdict) -> SmtpReply:
     if action is Action.GREYLIST:
         again = f"in {verdict.wait} seconds" if verdict.wait else "later"
         return SmtpReply(451, "4.7.1", f"Greylisted, please try again {again} (id {mail_id})")
+    if verdict.removed:
+        return SmtpReply(250, "2.0.0", f"Accepted without parts that are not accepted here (id {mail_id})")
     held = " and held for review" if action is Action.QUARANTINE else ""
     return SmtpReply(250, "2.0.0", f"Accepted{held} (id {mail_id})")
 
@@ -75,6 +78,8 @@ def headers(verdict: Verdict) -> tuple[tuple[str, str], ...]:
         found.append(("X-Mailfilter-Probability", f"{verdict.probability:.4f}"))
     if verdict.unknown:
         found.append(("X-Mailfilter-Unknown", ",".join(symbol.name for symbol in verdict.unknown)))
+    if verdict.removed:
+        found.extend(disarmed_headers(verdict.removed, verdict.receipt))
     return tuple((name, value) for name, value in found if value)
 
 
@@ -127,6 +132,7 @@ def explain(verdict: Verdict) -> str:
     ordered = sorted(verdict.symbols, key=lambda symbol: (-abs(symbol.points), symbol.name))
     lines.extend(_explained(symbol) for symbol in ordered)
     lines.append(f"{verdict.score:+9.3f}  sum")
+    lines.extend(f"taken out    part {part.path} {part.name!r}: {part.why}" for part in verdict.removed)
     if verdict.unknown:
         lines.extend(["", "not known (worth nothing, shown so that silence is not taken for an answer):"])
         lines.extend(f"           {symbol.name}: {symbol.evidence or symbol.description}" for symbol in verdict.unknown)

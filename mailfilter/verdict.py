@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from . import report
 from .decision import Action, Reason
+from .disarm import Removed
 from .report import SmtpReply
 
 
@@ -30,6 +31,9 @@ class Verdict:
     say what could not be learned; ``required`` is the limit from which a mail is flagged as spam, ``None`` for
     never; ``digest`` is the mail's SHA-256; ``wait`` are seconds to the next try where greylisting asks for one;
     ``receipt`` names the mail in the quarantine once it is there (`FilterChain.act`).
+
+    ``disarm`` says that the mail is held for nothing but parts that policy wants taken out; `FilterChain.act` does it,
+    and then ``removed`` names the parts and ``replacement`` is the mail to deliver in place of the one that came.
     """
 
     action: Action
@@ -42,6 +46,9 @@ class Verdict:
     digest: str
     wait: int = 0
     receipt: str = ""
+    disarm: bool = False
+    removed: tuple[Removed, ...] = ()
+    replacement: bytes = field(default=b"", repr=False)
 
     @property
     def smtp_reply(self) -> SmtpReply:
@@ -72,6 +79,7 @@ class Verdict:
             "digest": self.digest,
             "wait": self.wait,
             "receipt": self.receipt,
+            "removed": [part._asdict() for part in self.removed],
         }
 
 

@@ -217,19 +217,24 @@ def find(message: Message, banned: Banned = NOTHING_BANNED) -> Findings:
     found: dict[str, Symbol] = {}
     budget, second = Budget(), Budget()
     for part in message.parts[:MOST]:
-        if part.children and not part.is_text:
+        if part.is_container:
             continue
-        if part.names or part.is_attachment:
-            for symbol in _about_part(part, budget):
-                found.setdefault(symbol.name, symbol)
-            if banned is not NOTHING_BANNED and "ATTACH_BANNED" not in found and (why := banned.why(part, second)):
-                found["ATTACH_BANNED"] = Symbol("ATTACH_BANNED", evidence=f"part {part.path}: {why}")
-        elif part.is_html and "ATTACH_SMUGGLES" not in found and smuggles(part.data):
-            found["ATTACH_SMUGGLES"] = Symbol("ATTACH_SMUGGLES", evidence=f"part {part.path} makes a file")
+        for symbol in _about_part(part, banned, budget, second):
+            found.setdefault(symbol.name, symbol)
     return tuple(found.values())
 
 
-def _about_part(part: Part, budget: Budget) -> Iterator[Symbol]:
-    for name in part.names:
-        yield from _about_name(name[-LONGEST:])
-    yield from _about_content(part, budget)
+def find_in_part(part: Part, banned: Banned) -> Findings:
+    """What is found in one part by itself."""
+    return tuple(_about_part(part, banned, Budget(), Budget()))
+
+
+def _about_part(part: Part, banned: Banned, budget: Budget, second: Budget) -> Iterator[Symbol]:
+    if part.names or part.is_attachment:
+        for name in part.names:
+            yield from _about_name(name[-LONGEST:])
+        yield from _about_content(part, budget)
+        if (banned.extensions or banned.types) and (why := banned.why(part, second)):
+            yield Symbol("ATTACH_BANNED", evidence=f"part {part.path}: {why}")
+    elif part.is_html and smuggles(part.data):
+        yield Symbol("ATTACH_SMUGGLES", evidence=f"part {part.path} has a script that makes a file")

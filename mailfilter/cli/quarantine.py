@@ -12,13 +12,16 @@ from . import _common
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``mailfilter quarantine``."""
-    parser.add_argument("order", choices=("list", "show", "release"), help="what to do")
+    parser.add_argument("order", choices=("list", "show", "release", "restore"), help="what to do")
     parser.add_argument("receipt", nargs="?", help="which mail; not for list")
     _common.add_config(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """``list`` prints a line per mail; ``show`` and ``release`` write the exact original to standard output."""
+    """``list`` prints a line per mail; the others write the exact original to standard output.
+
+    ``release`` lets a held mail out, ``restore`` gives back what was taken out of a mail that was disarmed.
+    """
     from ..quarantine import Quarantine
 
     section = _common.config(args).quarantine
@@ -31,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
         elif not args.receipt:
             raise StoreError(f"quarantine {args.order}: which mail? give its receipt, as `quarantine list` shows it")
         else:
-            raw = store.get(args.receipt) if args.order == "show" else store.release(args.receipt)
+            read = {"show": store.get, "release": store.release, "restore": store.restore}[args.order]
+            raw = read(args.receipt)
             sys.stdout.buffer.write(raw)
     finally:
         store.close()
