@@ -66,7 +66,7 @@ class UriFinder:
         """URIs that mail programs make of plain text, with the scheme that they add."""
         seen: dict[str, str] = {}
         for token in text.split():
-            if ("." in token or "@" in token) and _CANDIDATE.search(token):
+            if ("." in token or "@" in token or "://" in token) and _CANDIDATE.search(token):
                 for match in _FOUND.finditer(token):
                     raw = _AFTER_PAREN.sub(r"\1", match[1] or match[2] or match[3]).rstrip(_PUNCTUATION)
                     if raw not in seen and len(seen) < MAX_URIS:
