@@ -13,11 +13,12 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import MailFilterError
-from . import check, doctor, learn, quarantine, rescore, rules, train
+from . import check, doctor, learn, quarantine, rescore, rules, train, tune
 
 _COMMANDS = {
     "check": check,
     "rescore": rescore,
+    "tune": tune,
     "train": train,
     "learn": learn,
     "quarantine": quarantine,

@@ -1,0 +1,208 @@
+"""Tuning: seconds of a fit, and what weights and limits fitted on odd lines of a corpus do on its even lines.
+
+Without ``--odd-even`` a synthetic table of ``--mails`` mails and ``--rules`` rules is fitted, with and without caps.
+
+With it, the whole offline chain is tuned and tested on each corpus.  The shipped content model may have been trained
+on that very corpus, so it is not asked: models are trained here with `mailfilter.classifier.train` and nothing but the
+odd lines.  The values of CONTENT_* that the fit sees are cross-fitted (each fold judged by a model of the other
+folds), those on the even lines come from one model of all odd lines.  Weights, limits and their cross-validation see
+odd lines only.  ``fp`` and ``fn`` count mails at or above, and below, the quarantine limit; ``fp_default`` and
+``fn_default`` are the same mails and content model under the points and limits that are shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from mailfilter import Config, FilterChain
+from mailfilter.archives import ArchivedMail
+from mailfilter.assembly import checks
+from mailfilter.checks.content import ContentCheck
+from mailfilter.classifier.train import EVERYTHING, PORTABLE, train
+from mailfilter.classifier.train import Options as Training
+from mailfilter.decision import Policy
+from mailfilter.errors import StoreError
+from mailfilter.rescoring import Table
+from mailfilter.rescoring.rows import cut, evaluate, joined
+from mailfilter.rescoring.run import _meta
+from mailfilter.rescoring.table import FORMAT
+from mailfilter.tuning import Dataset, Options, PointsClassifier, Tuned, read, tune
+
+from .corpus import Corpus, interval, load, miss_at, roca, upper95
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--odd-even", action="store_true", help="tune on odd lines of each --corpus, test on even")
+    parser.add_argument("--views", choices=("everything", "portable"), default="everything", help="of the model")
+    parser.add_argument("--cost-ham", type=float, default=Options().cost_ham, metavar="N", help="missed spams a ham")
+    parser.add_argument("--max-fp", type=float, default=0.0005, metavar="SHARE", help="budget of lost ham (0.0005)")
+    parser.add_argument("--alpha", type=float, default=Options().alpha, metavar="A", help="pull towards default points")
+    parser.add_argument("--mails", type=int, default=60_000, help="of the synthetic table")
+    parser.add_argument("--rules", type=int, default=1000, help="of the synthetic table")
+
+
+def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """The synthetic rows, or one a corpus."""
+    if not args.odd_even:
+        yield from _speed(1500 if args.quick else args.mails, 50 if args.quick else args.rules)
+        return
+    for name in args.corpus:
+        corpus = load(name, limit=400 if args.quick else None).labelled()
+        table = honest(corpus, EVERYTHING if args.views == "everything" else PORTABLE, folds=2 if args.quick else 5)
+        yield _tested(corpus.name, table, args)
+
+
+def honest(corpus: Corpus, views: tuple[str, ...], folds: int) -> Table:
+    """Hit table of a corpus whose content values no mail has had a part in: first the odd lines, then the even ones."""
+    odd, even = corpus.lines(1).mails, corpus.lines(0).mails
+    if not odd or not even:
+        raise StoreError(f"{corpus.name}: has no lines of an index to be split by")
+    config = Config.from_mapping({"checks": {"disable": ["content"]}})
+    others, options = checks(config), Training(views=views)
+    fold = _fold(odd, folds)
+    placed: dict[int, tuple[Any, int]] = {}
+    for number in range(folds):
+        rest = [mail for mail, place in zip(odd, fold, strict=True) if place != number]
+        out = [mail for mail, place in zip(odd, fold, strict=True) if place == number]
+        columns, _ = _found(config, others, rest, out, options)
+        for row, at in enumerate(np.flatnonzero(fold == number).tolist()):
+            placed[at] = (columns, row)
+    parts = [_row(*placed[at]) for at in range(len(odd))]
+    columns, chain = _found(config, others, odd, even, options)
+    meta = _meta(chain, [0] * 5, ())
+    return Table({**meta, "format": FORMAT}, joined([*parts, columns]))
+
+
+def _found(
+    config: Config,
+    others: Sequence[Any],
+    learned: Sequence[ArchivedMail],
+    judged: Sequence[ArchivedMail],
+    how: Training,
+) -> tuple[Any, FilterChain]:
+    """Columns of ``judged`` by the chain with a content model of ``learned``."""
+    model = train([(mail.raw, mail.label == "spam") for mail in learned], how)
+    chain = FilterChain(config, checks=[*others, ContentCheck(model)], stateless=True)
+    return joined([evaluate(chain, piece) for piece in cut(judged)]), chain
+
+
+def _fold(mails: Sequence[ArchivedMail], folds: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Fold of each mail: every class dealt out in turn, in an order that is mixed once."""
+    result = np.zeros(len(mails), np.int64)
+    spam = np.array([mail.label == "spam" for mail in mails])
+    for label in (False, True):
+        members = np.flatnonzero(spam == label)
+        result[np.random.default_rng(0).permutation(members)] = np.arange(len(members)) % folds
+    return result
+
+
+def _row(columns: Any, row: int) -> Any:
+    """One row of columns, as columns."""
+    a, b = columns["indptr"][row : row + 2]
+    ends = {name: np.concatenate([[0], columns[f"{name}_end"]])[row : row + 2] for name in ("path", "answer")}
+    one = {name: columns[name][row : row + 1] for name in ("digest", "label", "line", "time", "points", "action")}
+    one |= {"indptr": np.array([0, b - a]), "indices": columns["indices"][a:b], "values": columns["values"][a:b]}
+    for name, (start, end) in ends.items():
+        one |= {name: columns[name][start:end], f"{name}_end": np.array([end - start])}
+    return one
+
+
+def _tested(name: str, table: Table, args: argparse.Namespace) -> dict[str, object]:
+    data = read([table])
+    odd, even = data.rows(data.line % 2 == 1), data.rows(data.line % 2 == 0)
+    options = replace(Options(), cost_ham=args.cost_ham, max_fp=args.max_fp, alpha=args.alpha)
+    start = time.process_time()
+    tuned = tune(odd, options)
+    seconds = time.process_time() - start
+    scores, before = tuned.estimator.points(even.x), np.asarray(even.x @ even.defaults)
+    limit = tuned.limits.quarantine
+    ham, spam = int((~even.spam).sum()), int(even.spam.sum())
+    fp, fn = int((scores[~even.spam] >= limit).sum()), int((scores[even.spam] < limit).sum())
+    default = Policy().quarantine or 0.0
+    return {
+        "corpus": name,
+        "content_model": f"trained on the odd lines, views {args.views}, cross-fitted for the fit",
+        "fitted_on": {"ham": int((~odd.spam).sum()), "spam": int(odd.spam.sum())},
+        "ham": ham,
+        "spam": spam,
+        "cost_ham": args.cost_ham,
+        "max_fp_pct": 100 * args.max_fp,
+        "limits": {"greylist": tuned.limits.greylist, "quarantine": limit, "bounce": tuned.limits.bounce},
+        "cross_validated": {"fp": str(tuned.limits.ham_lost), "fn": str(tuned.limits.spam_missed)},
+        "fp": fp,
+        "fp_pct": round(100 * fp / ham, 3),
+        "fp_interval95_pct": [round(end, 3) for end in interval(fp, ham)],
+        "fp_upper95_pct": round(upper95(fp, ham), 3),
+        "fn": fn,
+        "fn_pct": round(100 * fn / spam, 3),
+        "fn_interval95_pct": [round(end, 3) for end in interval(fn, spam)],
+        "fp_default": int((before[~even.spam] >= default).sum()),
+        "fn_default": int((before[even.spam] < default).sum()),
+        "one_minus_roca_pct": round(roca(scores, even.spam), 4),
+        "one_minus_roca_pct_default": round(roca(before, even.spam), 4),
+        "fn_pct_at_fp_0.05": round(miss_at(scores, even.spam, 0.0005), 3),
+        "largest_points": _largest(tuned),
+        "tune_seconds": round(seconds, 2),
+    }
+
+
+def _largest(tuned: Tuned) -> dict[str, float]:
+    ordered = sorted(tuned.rules, key=lambda rule: -rule.loss)[:12]
+    return {rule.name: rule.points for rule in ordered}
+
+
+def _speed(mails: int, rules: int) -> Iterator[dict[str, object]]:
+    """CPU seconds of a fit of 20 hits a mail, costs 50 to 1, bounds by sign; with five capped groups as well."""
+    x, spam, tilt = synthetic(mails, rules)
+    lower, upper = np.where(tilt > 0, 0.0, -5.0), np.where(tilt > 0, 5.0, 0.0)
+    for caps in (None, [8.0] * 5):
+        group = None if caps is None else np.arange(rules) % 6 - 1
+        made = PointsClassifier(50.0, lower=lower, upper=upper, prior=np.sign(tilt) / 2, groups=group, caps=caps)
+        wall, start = time.perf_counter(), time.process_time()
+        made.fit(x, spam)
+        yield {
+            "mails": mails,
+            "rules": rules,
+            "capped_groups": 0 if caps is None else len(caps),
+            "fit_cpu_seconds": round(time.process_time() - start, 3),
+            "fit_wall_seconds": round(time.perf_counter() - wall, 3),
+            "iterations": made.n_iter_,
+            "errors_pct": round(100 * float((made.predict(x) != spam).mean()), 3),
+        }
+
+
+def synthetic(mails: int, rules: int, per_mail: int = 20) -> tuple[Any, Any, Any]:
+    """Values CSR (mails, rules), labels, and the side that each rule leans to; some rules are common, most rare."""
+    random = np.random.default_rng(0)
+    spam = random.random(mails) < 0.35
+    tilt = random.normal(0, 1.2, rules)
+    common = np.arange(1, rules + 1) ** -0.8
+    columns = np.empty((mails, per_mail), np.int64)
+    for label, side in ((True, 0.5), (False, -0.5)):
+        chance = common * np.exp(side * tilt)
+        columns[spam == label] = random.choice(rules, (int((spam == label).sum()), per_mail), p=chance / chance.sum())
+    ends = np.arange(0, mails * per_mail + 1, per_mail)
+    x = csr_matrix((np.ones(columns.size), columns.ravel(), ends), shape=(mails, rules))
+    x.sum_duplicates()
+    x.data[:] = 1.0
+    return x, spam, tilt
+
+
+def save(table: Table, path: str | Path) -> None:
+    """Write a table that was made here, to be looked at with ``mailfilter tune``."""
+    import json
+
+    meta = np.frombuffer(json.dumps(table.meta).encode(), np.uint8)
+    np.savez_compressed(path, meta=meta, **table.columns)  # type: ignore[arg-type]
+
+
+__all__ = ["Dataset", "honest", "save", "synthetic"]
