@@ -20,8 +20,8 @@ def run(args: argparse.Namespace) -> int:
     facts = run(args.corpora, args.out).facts
     for name, counts in facts["corpora"].items():
         print(f"{name}: {counts['ham']} ham, {counts['spam']} spam")
-    print(f"{facts['twins_dropped']} twins dropped")
-    if left_out := facts.get("left_out"):
-        print("on corpora left out: " + ", ".join(f"{key} {value}" for key, value in left_out.items()))
+    print(f"{facts['twins']} mails whose text stood there already were left out")
+    for name, figures in facts["left_out"].items():
+        print(f"left out, {name}: " + ", ".join(f"{key} {value}" for key, value in figures.items()))
     print(f"{args.out} written")
     return 0
