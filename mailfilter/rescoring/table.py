@@ -91,13 +91,13 @@ def _fault(meta: Mapping[str, Any], columns: Columns) -> str | None:
         if columns[name].dtype != np.dtype(dtype) or columns[name].ndim != (2 if width else 1):
             return f"{name} is {columns[name].dtype} {columns[name].shape}"
     try:
-        names, groups = meta["symbols"], meta["groups"]
-        points = np.array([*meta["points"], *meta["defaults"], *meta["caps"].values()], np.float64)
+        lists = [list(meta[key]) for key in ("symbols", "groups", "points", "defaults")]
+        points = np.array([*lists[2], *lists[3], *meta["caps"].values()], np.float64)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"its description lacks {error}"
-    if not len(names) == len(groups) == len(meta["points"]) == len(meta["defaults"]) or not np.isfinite(points).all():
+        return f"its description does not hold symbols with points: {error}"
+    if len({len(one) for one in lists}) != 1 or not np.isfinite(points).all():
         return "symbols, groups and points are not of one length"
-    return _misfit(columns, len(names))
+    return _misfit(columns, len(lists[0]))
 
 
 def _misfit(columns: Columns, symbols: int) -> str | None:

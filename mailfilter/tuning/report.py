@@ -133,7 +133,7 @@ def _plot(
     )
     cx, cy = put(*dot).split(",")
     return (
-        f'<svg viewBox="0 0 {right + 16} {bottom + 40}" role="img" aria-label="{title}">{grid}'
+        f'<svg viewBox="0 0 {right + 30} {bottom + 40}" role="img" aria-label="{title}">{grid}'
         f'<polyline class="c" points="{line}"/><circle class="d" cx="{cx}" cy="{cy}" r="5"/>'
         f'<text x="{LEFT + WIDE / 2}" y="{bottom + 34}" text-anchor="middle">{x_name}</text>'
         f'<text transform="translate(11,{TOP + HIGH / 2}) rotate(-90)" text-anchor="middle">{y_name}</text></svg>'

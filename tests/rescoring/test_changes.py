@@ -1,0 +1,77 @@
+"""rescore --from: who changes, from what to what, because of which symbols; as a whole chain would decide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mailfilter import Config, FilterChain
+from mailfilter.cli import main
+from mailfilter.rescoring import compare, load, rescore
+
+from .test_rescoring import mails
+
+BASE = {"checks": {"disable": ["content"]}}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    with FilterChain(Config.from_mapping(BASE), stateless=True) as chain:
+        rescore(chain, mails(30), tmp_path / "hits.npz")
+    return tmp_path / "hits.npz"
+
+
+SHOUTED = '[checks]\ndisable = ["content"]\n[scores]\nSUBJECT_SHOUTS = 7\n'
+
+
+def test_a_stored_table_is_decided_as_the_mails_would_be(table: Path) -> None:
+    for change in ({"scores": {"SUBJECT_SHOUTS": 7.3}}, {"policy": {"greylist": 1.0}}, {"groups": {"headers": 0.2}}):
+        with FilterChain(Config.from_mapping({**BASE, **change}), stateless=True) as chain:
+            again = compare(load(table), chain)
+            verdicts = list(chain.check_many(item.raw for item in mails(30)))
+        assert [verdict.score for verdict in verdicts] == (again.points / 1000).tolist()
+        assert [verdict.action.severity for verdict in verdicts] == again.decisions.actions.tolist()
+
+
+def test_what_changes_is_printed(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "new.toml").write_text(SHOUTED)
+    assert main(["rescore", "--from", str(table), "--config", str(tmp_path / "new.toml"), "--most", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "SUBJECT_SHOUTS +6.500" in lines[0]
+    assert "accept -> quarantine" in lines[0]
+    assert lines[2] == "… and 8 more (--most)"
+    assert lines[3].split() == ["10", "accept", "->", "quarantine", "(2", "no", "label,", "8", "spam)"]
+    assert lines[4] == f"{table}: 30 mails, 10 change"
+    assert lines[5] == "labelled: ham lost 0 -> 0 of 16, spam missed 8 -> 0 of 8"
+
+
+def test_json_says_the_same(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "new.toml").write_text('[checks]\ndisable = ["content"]\n[policy]\ngreylist = 0.1\nquarantine = 0.5\n')
+    arguments = ["rescore", "--from", str(table), "--config", str(tmp_path / "new.toml"), "--json", "--most", "3"]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["mails"] == 30
+    assert len(found["changes"]) == 3 < found["changed"]
+    assert sum(row["mails"] for row in found["counts"]) == found["changed"]
+    assert all(row["limits"] and row["because"] == {} for row in found["changes"])
+
+
+def test_symbols_that_do_not_fit_are_named(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "less.toml").write_text('[checks]\ndisable = ["content", "headers"]\n')
+    assert main(["rescore", "--from", str(table), "--config", str(tmp_path / "less.toml")]) == 1
+    assert f"{table}: SUBJECT_SHOUTS (10 hits) is not known to these settings" in capsys.readouterr().err
+    with FilterChain(Config.from_mapping({"checks": {"disable": ["content", "headers"]}}), stateless=True) as chain:
+        rescore(chain, mails(3), tmp_path / "few.npz")
+    (tmp_path / "same.toml").write_text('[checks]\ndisable = ["content"]\n')
+    assert main(["rescore", "--from", str(tmp_path / "few.npz"), "--config", str(tmp_path / "same.toml")]) == 1
+    assert "symbols of these settings were not looked for: FROM_MISSING, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["rescore"], ["rescore", "x"], ["rescore", "x", "--from", "y"], ["rescore", "x", "--out", "hits.txt"]]
+)
+def test_wrong_options_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
