@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import metadata
+from typing import Any
 
 from .checks import Check, LocalCheck, LookupCheck
 from .config import Config
@@ -15,6 +16,8 @@ from .symbols import SymbolInfo, declared_by
 
 PLUGIN_GROUP = "mailfilter.checks"
 """Entry point group of check plug-ins: each names a factory that is given its settings table."""
+SCANNER_GROUP = "mailfilter.scanners"
+"""Entry point group of virus scanners (see `mailfilter.lookups.scanners`)."""
 
 
 def own_symbols() -> tuple[SymbolInfo, ...]:
@@ -35,15 +38,45 @@ def checks(config: Config) -> tuple[Check, ...]:
 def lookups(config: Config) -> tuple[Lookup, ...]:
     """What answers questions; a kind that nothing answers is "not configured" in every verdict."""
     found: list[Lookup] = []
-    if config.virus.clamd:
-        from .lookups.clamd import ClamdLookup
-
-        found.append(ClamdLookup(config.virus.clamd, cache_seconds=config.virus.cache))
+    if scanners := _scanners(config):
+        found.append(_guarded(scanners, config))
     if config.dns.resolvers:
         from .lookups.dns import DnsLookup
 
         found.append(DnsLookup(config.dns.resolvers))
     return tuple(found)
+
+
+def _scanners(config: Config) -> list[Lookup]:
+    """Every scanner that the settings ask for, clamd first."""
+    section, found = config.virus, list[Lookup]()
+    if stray := sorted(section.scanner_settings.keys() - set(section.scanners)):
+        faults = tuple(f'virus.scanner_settings.{name}: "{name}" is not among virus.scanners' for name in stray)
+        raise SettingError(config.source, faults)
+    if section.clamd:
+        from .lookups.clamd import ClamdLookup
+
+        found.append(ClamdLookup(section.clamd, cache_seconds=section.cache))
+    for name in section.scanners:
+        settings = section.scanner_settings.get(name, {})
+        if name == "command":
+            from .lookups.scanners_command import CommandScanner
+
+            found.append(CommandScanner(settings, config.source))
+        else:
+            found.append(_load(SCANNER_GROUP, name, settings, "virus.scanners", config.source))
+    return found
+
+
+def _guarded(scanners: list[Lookup], config: Config) -> Lookup:
+    """One scanner of several, and of all whether they are asked about a mail at all."""
+    from .lookups.poison import PoisonGuard
+    from .lookups.scanners import AllScanners
+
+    scanner = scanners[0] if len(scanners) == 1 and config.virus.clamd else AllScanners(scanners)
+    if not config.virus.poison_limit:
+        return scanner
+    return PoisonGuard(scanner, config.virus.poison_limit, config.virus.poison_store)
 
 
 def greylist(config: Config) -> Greylist | None:
@@ -76,16 +109,21 @@ def _plugins(config: Config) -> list[Check]:
     return [_plugin(name, config) for name in config.checks.plugins]
 
 
-def _plugin(name: str, config: Config) -> Check:
-    found = {point.name: point for point in metadata.entry_points(group=PLUGIN_GROUP)}
+def _load(group: str, name: str, settings: Mapping[str, Any], key: str, source: str) -> Any:
+    """What an installed plug-in's factory makes of its settings; raises `SettingError`."""
+    found = {point.name: point for point in metadata.entry_points(group=group)}
     if name not in found:
         installed = ", ".join(sorted(found)) or "none"
-        raise SettingError(config.source, (f'checks.plugins: no plug-in "{name}" is installed; found: {installed}',))
+        raise SettingError(source, (f'{key}: no plug-in "{name}" is installed; found: {installed}',))
     try:
-        check = found[name].load()(config.checks.settings.get(name, {}))
+        return found[name].load()(settings)
     except Exception as error:
-        fault = f'checks.plugins: "{name}" cannot be loaded: {type(error).__name__}: {error}'
-        raise SettingError(config.source, (fault,)) from error
+        fault = f'{key}: "{name}" cannot be loaded: {type(error).__name__}: {error}'
+        raise SettingError(source, (fault,)) from error
+
+
+def _plugin(name: str, config: Config) -> Check:
+    check = _load(PLUGIN_GROUP, name, config.checks.settings.get(name, {}), "checks.plugins", config.source)
     if not isinstance(check, LocalCheck | LookupCheck):
         raise SettingError(config.source, (f'checks.plugins: "{name}" made {check!r}, which is no check',))
     return check

@@ -97,6 +97,12 @@ class VirusSection:
     """[virus]  scanning for malware; "disarm" takes the part out and keeps the original in the quarantine"""
 
     clamd: tuple[str, ...] = setting((), "texts", 'sockets in order of preference: "unix:/path", "tcp:host:port"')
+    scanners: tuple[str, ...] = setting(
+        (), "texts", '"command", or plug-ins (group mailfilter.scanners); clean is what clamd and they all call so'
+    )
+    scanner_settings: Mapping[str, Any] = setting(
+        {}, "free", "[virus.scanner_settings.NAME]: what a scanner is given"
+    )
     cache: float = setting(
         300.0, "number", "seconds that a verdict holds for the very same bytes and signatures", low=0, high=86_400
     )
@@ -111,6 +117,8 @@ class VirusSection:
     )
     on_phishing: str = setting("pass", "text", "for a phishing heuristic; it scores as well", choices=_ON_FOUND)
     on_poison: str = setting("hold", "text", "when scanning it has failed too often", choices=_ON_UNKNOWN)
+    poison_limit: int = setting(3, "integer", "lost scans after which a mail is set aside; 0: never", low=0, high=100)
+    poison_store: str = setting("memory", "text", '"memory", or the path of a database file that counts lost scans')
     rules: tuple[Mapping[str, Any], ...] = setting(
         (),
         "tables",

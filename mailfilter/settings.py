@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Allowed:
     """What a setting may be.
 
-    ``kind`` is one of number, integer, switch, text, texts (list of text), numbers (table of numbers), tables
+    ``kind`` is one of number, integer, switch, text, texts (list of text), integers (list), numbers (table of numbers), tables
     (list of tables) and free (a table that somebody else checks).  ``never`` allows the word "never" for a
     number, which becomes ``None``.
     """
@@ -48,6 +48,7 @@ _WORDS = {
     "switch": "true or false",
     "text": "a text",
     "texts": "a list of texts",
+    "integers": "a list of whole numbers",
     "numbers": "a table of numbers",
     "tables": "a list of tables",
     "free": "a table",
@@ -99,7 +100,7 @@ def _value(allowed: Allowed, value: Any, where: str, faults: list[str]) -> Any:
         return None
     if allowed.kind == "number":
         return float(value)
-    return tuple(value) if allowed.kind in ("texts", "tables") else value
+    return tuple(value) if allowed.kind in ("texts", "tables", "integers") else value
 
 
 def _is_number(value: object) -> bool:
@@ -124,6 +125,8 @@ def _right_kind(kind: str, value: object) -> bool:
             return _all_of(str, value)
         case "tables":
             return _all_of(dict, value)
+        case "integers":
+            return isinstance(value, Sequence) and all(_is_number(n) and isinstance(n, int) for n in value)
         case "numbers":
             return isinstance(value, dict) and all(_is_number(number) for number in value.values())
         case _:

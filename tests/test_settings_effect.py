@@ -21,7 +21,7 @@ from mailfilter.deadline import Deadline
 from mailfilter.errors import SettingError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
 from mailfilter.symbols import Findings, declared_by
-from mailfilter.testing.fake_clamd import FakeClamd, Session, replies
+from mailfilter.testing.fake_clamd import FakeClamd, Session, close_without_reply, replies
 from mailfilter.testing.fake_dns import FakeDns
 
 CLIENT = Envelope(client_ip="203.0.113.9", mail_from="a@example.net", rcpt_to=["b@example.org"])
@@ -253,6 +253,45 @@ def cache(folder: Path) -> tuple[Any, Any]:
     return count({}), count({"cache": 0})
 
 
+def by_command(script: str) -> dict[str, Any]:
+    return {"scanners": ["command"], "scanner_settings": {"command": {"command": ["sh", "-c", script]}}}
+
+
+def scanners(folder: Path) -> tuple[Any, Any]:
+    tables = {}, by_command("cat >/dev/null; echo 'x: Test FOUND'; exit 1")
+    chains = [FilterChain(Config.from_mapping({"virus": table}), checks=[VirusCheck()]) for table in tables]
+    return tuple(chain.check(b"\n").action for chain in chains)  # type: ignore[return-value]
+
+
+def scanner_settings(folder: Path) -> tuple[Any, Any]:
+    tables = by_command("cat >/dev/null; echo 'x: OK'"), by_command("cat >/dev/null; exit 9")
+    chains = [FilterChain(Config.from_mapping({"virus": table}), checks=[VirusCheck()]) for table in tables]
+    return tuple(chain.check(b"\n").action for chain in chains)  # type: ignore[return-value]
+
+
+def poison_limit(folder: Path) -> tuple[Any, Any]:
+    """A clamd that always dies: a mail with one strike is set aside where one is the limit."""
+    found = []
+    for table in ({}, {"poison_limit": 1}):
+        with FakeClamd(close_without_reply) as server:
+            config = Config.from_mapping({"virus": {"clamd": [server.address], **table}})
+            with FilterChain(config, checks=[VirusCheck()]) as chain:
+                found.append([chain.check(b"\n").action for _ in range(2)])
+    return found[0], found[1]
+
+
+def poison_store(folder: Path) -> tuple[Any, Any]:
+    path = folder / "poison.db"
+    found = []
+    for store in ("memory", str(path)):
+        with FakeClamd(close_without_reply) as server:
+            config = Config.from_mapping({"virus": {"clamd": [server.address], "poison_store": store}})
+            with FilterChain(config, checks=[VirusCheck()]) as chain:
+                chain.check(b"\n")
+        found.append(path.exists())
+    return found[0], found[1]
+
+
 def virus_rules(folder: Path) -> tuple[Any, Any]:
     scanner = Saying(ScanQuestion, ScanAnswer(ScanState.INFECTED, ("Test.Name",)))
     rule = {"directions": ["inbound"], "recipients": ["example.org"], "on_infected": "bounce"}
@@ -260,7 +299,7 @@ def virus_rules(folder: Path) -> tuple[Any, Any]:
     return tuple(verdict(table, checks=[VirusCheck()], lookups=[scanner]).action for table in tables)  # type: ignore[return-value]
 
 
-def attached(symbol: str, key: str, value: str, more: dict[str, Any] | None = None) -> Callable[[Path], tuple[Any, Any]]:
+def attached(symbol: str, key: str, value: str, more: dict[str, Any] | None = None) -> Callable[[Path], Any]:
     class Finds:
         name = "attachments"
         symbols = tuple(replace(info, points=0.0) for info in declared_by("attachments"))
@@ -430,6 +469,10 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "virus.clamd": clamd,
     "virus.cache": cache,
     "virus.rules": virus_rules,
+    "virus.scanners": scanners,
+    "virus.scanner_settings": scanner_settings,
+    "virus.poison_limit": poison_limit,
+    "virus.poison_store": poison_store,
     "virus.on_pua": scanned("on_pua", ScanState.UNWANTED, "bounce"),
     "virus.on_phishing": scanned("on_phishing", ScanState.PHISHING, "hold"),
     "virus.on_poison": scanned("on_poison", ScanState.POISON, "tempfail"),

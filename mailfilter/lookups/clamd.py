@@ -82,7 +82,7 @@ class ClamdLookup:
 
     def _note_version(self, deadline: Deadline) -> None:
         """Ask the preferred scanner for its signatures' version, for a short while only: it is no verdict."""
-        share = Deadline.after(min(1.0, deadline.remaining() / 4), deadline.clock)
+        share = Deadline.after(min(0.5, deadline.remaining() / 8), deadline.clock)
         said = version(self.addresses[0], share) if self.addresses else ""
         self._cache.note_version(said, deadline.clock())
 
