@@ -157,7 +157,7 @@ def test_what_is_taught_is_believed_soon(base: Model) -> None:
 
 
 def test_a_copy_of_the_first_mail_taught_is_known_and_a_stranger_is_left_to_the_base(base: Model) -> None:
-    stranger = Message(b"From: b@example.com\nSubject: minutes of the board\n\nPlease find the minutes.\n" * 1)
+    stranger = Message(b"From: b@example.com\nSubject: minutes of the board\n\nPlease find the minutes.\n")
     before = base.score([stranger])[0]
     for spam in (True, False):
         site = SiteModel(base, ":memory:")

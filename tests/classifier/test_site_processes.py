@@ -99,6 +99,18 @@ def test_killed_at_any_moment_what_was_reported_is_there(tmp_path: Path) -> None
     assert SiteModel(Model.load(), path).describe()["state"] == seen["state"]
 
 
+def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
+    code = (
+        "import sys; from mailfilter import Config, FilterChain; from mailfilter.message import Message\n"
+        f"chain = FilterChain(Config.from_mapping({{'learning': {{'site': {str(tmp_path / 's.db')!r}}}}}))\n"
+        "(model,) = [check.model for check in chain.local if check.name == 'content']\n"
+        "model.learn([(Message(b'Subject: a\\n\\nb\\n'), True)]); chain.check(b'Subject: a\\n\\nb\\n')\n"
+        "assert model.describe()['levels']['site']['spam'] == 1\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'sklearn', 'scipy', 'pandas', 'tqdm'}))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
 def test_a_forked_child_opens_the_file_for_itself(tmp_path: Path) -> None:
     site = SiteModel(Model.load(), tmp_path / "site.db")
     mails = [Message(b"Subject: %d\n\nhello\n" % number) for number in range(4)]
