@@ -40,6 +40,8 @@ QUIET = 1.0
 """Log-odds, either way, up to which the model says nothing."""
 AT_THRESHOLD = 6 / 7
 """Value of a spam finding at the model's threshold: with the default 7 points just enough to quarantine alone."""
+CERTAIN = 6.0
+"""Log-odds above the threshold from which a spam finding is as certain as it can be."""
 SURE_HAM = 4.0
 """Log-odds of ham from which a ham finding has its full value."""
 FAMILIAR = 0.5
@@ -68,6 +70,11 @@ def spam_grade(log_odds: float, threshold: float) -> float:
     return round(min(max((log_odds - QUIET) / span * AT_THRESHOLD, 0.0), 1.0), 3)
 
 
+def certain_grade(log_odds: float, threshold: float) -> float:
+    """Value of how far a mail lies above the threshold, 0..1: where `spam_grade` is full, this still tells apart."""
+    return round(min(max((log_odds - threshold) / CERTAIN, 0.0), 1.0), 3)
+
+
 def ham_grade(log_odds: float) -> float:
     """Value of a ham finding, 0..1."""
     return round(min(max((-log_odds - QUIET) / (SURE_HAM - QUIET), 0.0), 1.0), 3)
@@ -79,6 +86,8 @@ def _findings(log_odds: float, support: float, threshold: float) -> Findings:
     found = [Symbol("CONTENT_PROBABILITY", round(chance, 6), evidence)]
     if value := spam_grade(log_odds, threshold):
         found.append(Symbol("CONTENT_SPAM", value, evidence))
+        if certain := certain_grade(log_odds, threshold):
+            found.append(Symbol("CONTENT_CERTAIN", certain, evidence))
     elif value := ham_grade(log_odds):
         found.append(Symbol("CONTENT_HAM", value, evidence))
     elif support < FAMILIAR:
