@@ -15,7 +15,7 @@ from ..message import Message
 from .cache import Cache
 from .evals import FUNCTIONS
 from .exact import Budget, Exact
-from .facts import Facts
+from .facts import Facts, is_special
 from .groups import Group, Hits, Target
 from .metas import Metas, Values
 from .patterns import PatternError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .hyper import Compiler
 
 _log = logging.getLogger("mailfilter")
+MAX_PATTERN = 32_000
+"""Characters of a pattern, tags replaced, beyond which it is not run: no first look is quick enough."""
 TIMEOUT = 0.1
 """Seconds that one rule may take in one mail."""
 
@@ -49,6 +51,8 @@ class _HeaderGroup:
     negated: tuple[str, ...]
     unset: tuple[tuple[Rule, Exact], ...]
     exists: tuple[str, ...]
+    plain: str
+    """The field's name in lower case, ``""`` for what is no field."""
     absent: Hits | None = None
 
 
@@ -107,6 +111,10 @@ class CompiledRules:
             return True
         if rule.pattern is None:
             return False
+        if len(rule.pattern.exact) > MAX_PATTERN:
+            reason, detail = "pattern over the engine's limit", f"{len(rule.pattern.exact)} characters of {MAX_PATTERN}"
+            self.faults.append(Fault(rule.place, rule.name, Severity.UNSUPPORTED, reason, detail))
+            return False
         if is_costly(rule.pattern.exact, rule.pattern.flags):
             reason = "too slow: a long group is repeated"
             self.faults.append(Fault(rule.place, rule.name, Severity.UNSUPPORTED, reason))
@@ -144,6 +152,7 @@ class CompiledRules:
                 tuple(rule.name for rule in some if rule.negated),
                 tuple((rule, Exact(rule.name, rule.pattern)) for rule in some if rule.if_unset is not None and rule.pattern),
                 tuple(rule.name for rule in some if rule.exists),
+                "" if is_special(target) else target.partition(":")[0].lower(),
             )
             for target, some in targets.items()
         ]
@@ -187,7 +196,7 @@ class CompiledRules:
         return Found(self.metas.run(hits), tuple(budget.cut_off), budget.texts)
 
     def _header(self, group: _HeaderGroup, facts: Facts, hits: Hits, budget: Budget) -> None:
-        value = facts.field(group.target)
+        value = None if group.plain and group.plain not in facts.index else facts.field(group.target)
         if value is not None:
             own: Hits = {}
             if group.group.targets:

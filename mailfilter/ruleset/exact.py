@@ -5,6 +5,7 @@ Time is given out by a `Budget`: so much for one rule in one mail, and ten times
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from .patterns import Pattern, PatternError
 _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
 SHORT = 10_000
 """Octets of a text whose matches are all found before they are counted."""
+_LETTER = re.compile(rb"(?:\(\?:)?([A-Za-z])\)?")
 RULES_PER_MAIL = 10
 """How many rules may use up their time in one mail before the others go without."""
 
@@ -59,6 +61,12 @@ class Exact:
         """Of these one must be in the text, in lower case."""
         return tuple(required(self.pattern.exact, self.pattern.flags))
 
+    @cached_property
+    def letter(self) -> bytes:
+        """The one letter that the pattern consists of, empty if it is more than that."""
+        match = _LETTER.fullmatch(self.pattern.exact)
+        return match[1] if match else b""
+
     def may_match(self, lower: bytes) -> bool:
         """Whether a text, given in lower case, can match at all."""
         literals = self.literals
@@ -70,6 +78,11 @@ class Exact:
 
     def count(self, text: bytes, most: int, budget: Budget) -> int:
         """Matches that do not overlap, at most ``most`` (0: all)."""
+        if most != 1 and self.letter:
+            found = text.count(self.letter)
+            if "i" in self.pattern.flags:
+                found += text.count(self.letter.swapcase())
+            return min(found, most) if most else found
         left = min(budget.rule - budget.spent.get(self.rule, 0.0), budget.mail)
         if left <= 0:
             budget.cut_off[self.rule] = None

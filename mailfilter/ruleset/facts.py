@@ -279,6 +279,12 @@ SPECIAL: dict[str, Callable[[Facts, bool], list[str]]] = {
 """Names that are no field: how their values are made."""
 
 
+def is_special(target: str) -> bool:
+    """Whether a target is no field of the mail but made of several, or of other facts."""
+    name = target.partition(":")[0]
+    return name in SPECIAL or name.lower() in SPECIAL
+
+
 def _effective_type(part: Part) -> str:
     """``text/plain`` for every text that is not HTML; what is called .html is HTML whatever its label."""
     kind = part.content_type

@@ -91,11 +91,11 @@ class Group:
         """The lines to look at: those in which a match was seen to end if every end is known, else all of them."""
         if target.skip_first:
             return lines[1:]
-        if len(lines) == 1 or target.most != 1 or 0 in places:
+        if len(lines) == 1 or 0 in places:
             return lines
-        if places[0] < 0:
+        if max(places) < 0:
             return _holding(lines, [-end for end in places])
-        return _likely_first(lines, places[0])
+        return lines if target.most != 1 else _likely_first(lines, max(places))
 
     def _confirm(self, target: Target, lines: Sequence[bytes], plain: bool, budget: Budget) -> int:
         """How often a pattern hits in the lines."""

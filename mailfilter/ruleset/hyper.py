@@ -30,7 +30,7 @@ SHORT, LONG = 250, 700
 _FLAGS = {"i": hyperscan.HS_FLAG_CASELESS, "s": hyperscan.HS_FLAG_DOTALL}
 _ALWAYS = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
 _ONCE = hyperscan.HS_FLAG_SINGLEMATCH
-_ENDS = re.compile(rb"\\[AzZ]")
+_ENDS = re.compile(rb"(?<!\\)((?:\\\\)*)\\[AzZ]")
 
 
 class Form(NamedTuple):
@@ -40,13 +40,9 @@ class Form(NamedTuple):
     flags: int
 
 
-FORMS = 4
-"""Counts changes of `forms`: choices kept under another number are not used."""
-
-
 def version() -> str:
     """What databases and choices depend on besides the patterns."""
-    return f"hyperscan {hyperscan.__version__}, forms {FORMS}"
+    return f"hyperscan {hyperscan.__version__}"
 
 
 def compiles(form: Form) -> bool:
@@ -61,12 +57,11 @@ def compiles(form: Form) -> bool:
 
 def forms(pattern: Pattern) -> Iterable[Form]:
     """Forms to try, the most telling first."""
-    length = len(pattern.fast)
-    if _ENDS.search(pattern.fast):
-        length = LONG + 1
-    prefilter = _form(pattern.fast, pattern.flags, _ONCE | hyperscan.HS_FLAG_PREFILTER)
+    expression = _ENDS.sub(rb"\1", pattern.fast)
+    length = len(expression)
+    prefilter = _form(expression, pattern.flags, _ONCE | hyperscan.HS_FLAG_PREFILTER)
     if length <= LONG:
-        yield _form(pattern.fast, pattern.flags, _ONCE)
+        yield _form(expression, pattern.flags, _ONCE)
     if length <= SHORT:
         yield prefilter
     simple = relaxed(pattern.exact, pattern.flags)
@@ -155,14 +150,14 @@ class Compiler:
         return Look(databases[0], databases[1], sorted(set(always)))
 
     def choose(self, pattern: Pattern) -> Form | None:
-        """The first form that hyperscan takes; which one that was is kept in the cache."""
-        key = self.cache.key([pattern.fast, pattern.exact, pattern.flags.encode()])
-        known = self.choices.get(key)
-        for number, form in enumerate(forms(pattern)):
-            if known == number or (known is None and compiles(form)):
-                self.choices[key] = number
+        """The first form that hyperscan takes; what it took and what not is kept in the cache."""
+        for form in forms(pattern):
+            key = self.cache.key([b"%d %s" % (form.flags, form.expression)])
+            taken = self.choices.get(key)
+            if taken is None:
+                taken = self.choices[key] = int(compiles(form))
+            if taken:
                 return form
-        self.choices[key] = -1
         return None
 
     def _databases(self, entries: Sequence[tuple[int, Form]], always: list[int]) -> list[_Database]:

@@ -11,7 +11,7 @@ from typing import Any
 from .literals import _tree
 from .relax import _CATEGORIES, _FAILURES, _FLAGS, _char, _parse
 
-WORTH = 200
+WORTH = 100
 """Characters from which on a pattern is worth the trouble."""
 _ANCHORS = {
     "AT_BEGINNING": "^", "AT_BEGINNING_STRING": "\\A", "AT_BOUNDARY": "\\b", "AT_NON_BOUNDARY": "\\B", "AT_END": "$",

@@ -116,8 +116,8 @@ class Rule:
 
     @property
     def is_net(self) -> bool:
-        """Whether the rule asks somebody: it is not run here, and counts as not hit."""
-        return "net" in self.tflags
+        """Whether the rule is a function that asks somebody: it is not run here, and counts as not hit."""
+        return self.kind is Kind.EVAL and "net" in self.tflags
 
     @property
     def points(self) -> float:
