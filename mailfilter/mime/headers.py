@@ -204,7 +204,8 @@ class _OddBlock:
 
     def look_for_controls(self, start: int, stop: int) -> None:
         """NUL and bare carriage returns, which some programs take for the end of a line or of everything."""
-        if self.buf.find(b"\0", start, stop) >= 0:
+        line = self.buf.find(b"\n", stop, self.end)
+        if self.buf.find(b"\0", start, self.end if line < 0 else line) >= 0:  # the line that ended the block included
             self.chooser.choose(DefectKind.HEADER_NUL, self.place, 1)
         returns = self.buf.count(b"\r", start, stop)
         if returns and returns != self.buf.count(b"\r\n", start, stop):

@@ -179,7 +179,7 @@ class _Renderer:
             return self.declaration(chunk)
         if not closed:
             head, text = self.up_to_bracket(chunk)
-        elif "=" in head:
+        if "=" in head:
             head, text = self.whole(head, text)
         name = match[0].lower()
         kind = KINDS.get(name, INLINE)
@@ -289,10 +289,12 @@ class _Renderer:
 
 def _nesting(head: str, veil: str) -> int:
     """What a tag does to the depth within an invisible element."""
-    match = _NAME.match(head)
-    if not match:
-        return 0
-    name = match[0].lower()
-    if name == f"/{veil}":
-        return -1
-    return (-1 if veil in CLOSED_BY_NEXT else 1) if name == veil else 0
+    start = head[: len(veil) + 2].lower()
+    if start.startswith(veil) and not start[len(veil) : len(veil) + 1].isalnum():
+        return -1 if veil in CLOSED_BY_NEXT else 1
+    return -1 if start[1:].startswith(veil) and start[0] == "/" and not _goes_on(head, veil) else 0
+
+
+def _goes_on(head: str, veil: str) -> bool:
+    """Whether the name of an end tag is longer than ``veil``."""
+    return head[len(veil) + 1 : len(veil) + 2].isalnum()

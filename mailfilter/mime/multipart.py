@@ -23,12 +23,12 @@ def find_boundary(reader: Reader, part: Part) -> bytes | None:
     """The delimiter of a multipart without its dashes, ``None`` if the multipart stays a leaf."""
     buf, start, end, path = part._buffer, part._start, part._end, part._path
     values = part._label.values("boundary")
-    if len(values) == 1:
-        boundary = values[0].rstrip().encode("latin-1", "replace")
+    if len(values) == 1 and not values[0][-1:].isspace():
+        boundary = values[0].encode("latin-1", "replace")
         if boundary and buf.find(b"--" + boundary, start, end) >= 0:
             return boundary
-    candidates = [value.rstrip().encode("latin-1", "replace") for value in values]
-    candidates = [c for c in dict.fromkeys(candidates) if c]
+    spelt = [value.rstrip() for value in values] + [value for value in values if value[-1:].isspace()]
+    candidates = [value.encode("latin-1", "replace") for value in dict.fromkeys(spelt) if value.strip()]
     usable = [c for c in candidates if buf.find(b"--" + c, start, end) >= 0]
     if usable:
         return _pick(reader, part, candidates, usable)

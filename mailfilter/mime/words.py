@@ -24,7 +24,7 @@ def header_text(latin1: str, charset: str = "") -> str:
 
     ``latin1``  the raw bytes, each one character.  ``charset``  what 8-bit bytes mean that are not UTF-8.
     """
-    text = unfold(latin1) if "\n" in latin1 else latin1
+    text = unfold(latin1) if "\n" in latin1 or "\r" in latin1 else latin1
     if not text.isascii():
         text = decode_header_bytes(text.encode("latin-1"), charset)
     return (decode_words(text) if "=?" in text else text).strip()
