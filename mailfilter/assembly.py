@@ -159,6 +159,12 @@ def _attachments(config: Config) -> Check:
     return AttachmentCheck(config.attachments.banned, config.source)
 
 
+def _yara(config: Config) -> Check:
+    from .checks.yara import YaraCheck
+
+    return YaraCheck(config.yara.rules, config.source)
+
+
 def _rules(config: Config) -> Check:
     from .checks.rules import configured
 
@@ -197,6 +203,7 @@ BUILT_IN: Mapping[str, Callable[[Config], Check]] = {
     "structure": _structure,
     "links": _links,
     "attachments": _attachments,
+    "yara": _yara,
     "rules": _rules,
     "content": _content,
 }

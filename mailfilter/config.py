@@ -176,6 +176,13 @@ class RulesSection:
 
 
 @dataclass(frozen=True, slots=True)
+class YaraSection:
+    """[yara]  rules matched with every part of a mail; needs the extra mailfilter[yara]"""
+
+    rules: str = setting("", "text", "file of rules, or a folder of *.yar and *.yara files; empty: none")
+
+
+@dataclass(frozen=True, slots=True)
 class DnsSection:
     """[dns]  block lists"""
 
@@ -225,6 +232,7 @@ class Config:
     virus: VirusSection = field(default_factory=VirusSection)
     attachments: AttachmentsSection = field(default_factory=AttachmentsSection)
     rules: RulesSection = field(default_factory=RulesSection)
+    yara: YaraSection = field(default_factory=YaraSection)
     dns: DnsSection = field(default_factory=DnsSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
@@ -317,6 +325,7 @@ SECTIONS: Mapping[str, Any] = {
     "virus": VirusSection,
     "attachments": AttachmentsSection,
     "rules": RulesSection,
+    "yara": YaraSection,
     "dns": DnsSection,
     "greylist": GreylistSection,
     "quarantine": QuarantineSection,

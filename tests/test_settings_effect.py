@@ -324,6 +324,16 @@ def banned(folder: Path) -> tuple[Any, Any]:
     )
 
 
+def yara_rules(folder: Path) -> tuple[Any, Any]:
+    pytest.importorskip("yara", reason="yara-python is not installed (extra yara)")
+    (folder / "own.yar").write_text('rule own { strings: $a = "needle" condition: $a }')
+    rest = {"checks": {"disable": list(BUILT_IN)}}
+    tables: list[dict[str, Any]] = [rest, {"yara": {"rules": str(folder / "own.yar")}, "checks": {"disable": [
+        name for name in BUILT_IN if name != "yara"]}}]  # fmt: skip
+    chains = [FilterChain(Config.from_mapping(table)) for table in tables]
+    return tuple(chain.check(b"Subject: x\n\nneedle\n").score for chain in chains)  # type: ignore[return-value]
+
+
 def dns(table: dict[str, Any], address: str) -> set[str]:
     config = Config.from_mapping({"dns": {"resolvers": [address], **table}, "checks": {"disable": ["content"]}})
     with FilterChain(config) as chain:
@@ -491,6 +501,7 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "rules.strict": rules_strict,
     "rules.timeout": rules_timeout,
     "rules.cache": rules_cache,
+    "yara.rules": yara_rules,
     "dns.resolvers": resolvers,
     "dns.lists": lists,
     "dns.custom": custom,
