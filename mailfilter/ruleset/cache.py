@@ -52,7 +52,7 @@ class Cache:
     def __init__(self, folder: str | None = None) -> None:
         self.folder = Path(default_folder() if folder is None else folder)
         self.notes: list[str] = []
-        self.usable = bool(folder or folder is None and default_folder()) and self._prepare()
+        self.usable = bool(folder or (folder is None and default_folder())) and self._prepare()
 
     def _prepare(self) -> bool:
         try:

@@ -150,7 +150,11 @@ class CompiledRules:
                 target,
                 self._group([rule for rule in some if not rule.exists], compiler),
                 tuple(rule.name for rule in some if rule.negated),
-                tuple((rule, Exact(rule.name, rule.pattern)) for rule in some if rule.if_unset is not None and rule.pattern),
+                tuple(
+                    (rule, Exact(rule.name, rule.pattern))
+                    for rule in some
+                    if rule.pattern and rule.if_unset is not None
+                ),
                 tuple(rule.name for rule in some if rule.exists),
                 "" if is_special(target) else target.partition(":")[0].lower(),
             )

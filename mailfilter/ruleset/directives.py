@@ -93,7 +93,7 @@ class RuleBuilder:
             return
         kind = _KINDS[line.word]
         rule = Rule(name, kind, line.place)
-        if test.startswith("eval:") or test.startswith("rbleval:"):
+        if test.startswith(("eval:", "rbleval:")):
             draft = self._eval(rule, test, line)
         elif kind is Kind.META:
             draft = self._meta(rule, test, line)
@@ -120,9 +120,7 @@ class RuleBuilder:
             self.error(line.place, rule.name, "syntax", f"not a function with arguments: {test[:60]}")
             return None
         family = rule.kind.value
-        return Draft(
-            replace(rule, kind=Kind.EVAL, function=match[1], arguments=tuple(arguments), family=family)
-        )
+        return Draft(replace(rule, kind=Kind.EVAL, function=match[1], arguments=tuple(arguments), family=family))
 
     def _meta(self, rule: Rule, test: str, line: Line) -> Draft | None:
         try:
@@ -150,9 +148,7 @@ class RuleBuilder:
         unset = _UNSET.search(text)
         if unset:
             text = text[: unset.start()]
-        draft = replace(
-            rule, target=target, negated=operator == "!~", if_unset=unset[1] if unset else None
-        )
+        draft = replace(rule, target=target, negated=operator == "!~", if_unset=unset[1] if unset else None)
         return self._pattern(draft, text.strip(), line)
 
     def _pattern(self, rule: Rule, text: str, line: Line) -> Draft | None:
@@ -192,7 +188,7 @@ class RuleBuilder:
 
     def flags(self, line: Line) -> None:
         """``tflags NAME FLAG…``; a later line replaces an earlier one."""
-        name, *flags = line.rest.split()  or [""]
+        name, *flags = line.rest.split() or [""]
         if not name or not flags:
             self.error(line.place, name, "syntax", "tflags needs a name and flags")
             return

@@ -70,13 +70,13 @@ class Exact:
     def may_match(self, lower: bytes) -> bool:
         """Whether a text, given in lower case, can match at all."""
         literals = self.literals
-        return not literals or any([text in lower for text in literals])
+        return not literals or any(text in lower for text in literals)
 
     def search(self, text: bytes, budget: Budget) -> bool:
         """Whether the pattern matches; not if its time is up."""
         return self.count(text, 1, budget) > 0
 
-    def count(self, text: bytes, most: int, budget: Budget) -> int:
+    def count(self, text: bytes, most: int, budget: Budget) -> int:  # noqa: PLR0912
         """Matches that do not overlap, at most ``most`` (0: all)."""
         if most != 1 and self.letter:
             found = text.count(self.letter)

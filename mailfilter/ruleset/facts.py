@@ -172,7 +172,9 @@ class Facts:
         for part in self.message.parts:
             value: str | None = None
             if name == "ALL":
-                value = "".join([f"{field[0]}: {decoded(field.name.lower(), field.latin1)}\n" for field in part.headers])
+                value = "".join(
+                    [f"{field[0]}: {decoded(field.name.lower(), field.latin1)}\n" for field in part.headers]
+                )
             else:
                 for field in part.headers:
                     if field[0].lower() == low:
@@ -288,7 +290,7 @@ def is_special(target: str) -> bool:
 def _effective_type(part: Part) -> str:
     """``text/plain`` for every text that is not HTML; what is called .html is HTML whatever its label."""
     kind = part.content_type
-    if (part.params or part.disposition) and any([_HTML_NAME.search(name) for name in part.names[:4]]):
+    if (part.params or part.disposition) and any(_HTML_NAME.search(name) for name in part.names[:4]):
         return "text/html"
     if kind.startswith("text/"):
         return kind if kind == "text/html" or kind in _ODD_TEXTS else "text/plain"

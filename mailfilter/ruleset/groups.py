@@ -67,7 +67,7 @@ class Group:
         lower = text.lower()
         for number, target in enumerate(self.targets):
             exact = target.lean if ascii_only else target.exact
-            if exact is not None and (not exact.literals or any([word in lower for word in exact.literals])):
+            if exact is not None and (not exact.literals or any(word in lower for word in exact.literals)):
                 yield number, 0
 
     def match(self, lines: Sequence[bytes], hits: Hits, budget: Budget) -> None:

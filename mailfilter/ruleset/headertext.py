@@ -117,8 +117,8 @@ def mailboxes(latin1: str) -> list[Mailbox]:
 
 
 def _mailbox(match: re.Match[str]) -> Mailbox:
-    phrase = match[1] if match[1] is not None else match[4]
-    address = match[2] if match[2] is not None else match[3]
+    phrase: str | None = match[1] if match[1] is not None else match[4]
+    address: str | None = match[2] if match[2] is not None else match[3]
     if match[2] is not None:
         address = _COMMENT.sub("", address or "")
         if not _ADDRESS.match(address):
@@ -127,8 +127,9 @@ def _mailbox(match: re.Match[str]) -> Mailbox:
         address = None
     if phrase is not None:
         phrase = "".join(_unquoted(piece) for piece in _PIECE.finditer(phrase))
-        if address is None and _ADDRESS.match(phrase.strip()) and _sound(phrase) and _is_host(phrase.rpartition("@")[2]):
-            phrase, address = None, phrase.strip()
+        bare = phrase.strip()
+        if address is None and _ADDRESS.match(bare) and _sound(bare) and _is_host(bare.rpartition("@")[2]):
+            phrase, address = None, bare
         elif phrase in (address, ""):
             phrase = None
     if phrase is None and match[5] is not None:

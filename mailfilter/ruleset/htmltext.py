@@ -56,7 +56,7 @@ class HtmlText:
         text = self._run()
         self.text = unescape(text) if "&" in text else text
 
-    def _run(self) -> str:
+    def _run(self) -> str:  # noqa: PLR0912
         chunks = self._chunks
         out = [chunks[0]]
         after_break = False

@@ -11,6 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
 from typing import Any, NamedTuple
 
 import hyperscan
@@ -42,7 +43,7 @@ class Form(NamedTuple):
 
 def version() -> str:
     """What databases and choices depend on besides the patterns."""
-    return f"hyperscan {hyperscan.__version__}"
+    return f"hyperscan {metadata.version('hyperscan')}"
 
 
 def compiles(form: Form) -> bool:

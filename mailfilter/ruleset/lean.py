@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .literals import _tree
-from .relax import _CATEGORIES, _FAILURES, _FLAGS, _char, _parse
+from .tree import CATEGORIES, FAILURES, FLAGS, char, parse
 
 WORTH = 100
 """Characters from which on a pattern is worth the trouble."""
@@ -29,14 +28,14 @@ class _Unchanged(Exception):
 
 def lean(pattern: bytes, flags: str) -> tuple[bytes, str] | None:
     """The pattern for ASCII text and its flags; empty bytes if it cannot match there, `None` to use the given one."""
-    if _tree is None or len(pattern) < WORTH or not re.search(rb"\\x[89a-f]", pattern):
+    if len(pattern) < WORTH or not re.search(rb"\\x[89a-f]", pattern):
         return None
     try:
-        parsed, flags = _parse(pattern, flags)
+        parsed, flags = parse(pattern, flags)
         text = _sequence(parsed)
     except _Dead:
         return b"", flags
-    except (*_FAILURES, _Unchanged, KeyError):
+    except (*FAILURES, _Unchanged, KeyError):
         return None
     return text.encode("latin-1"), flags
 
@@ -50,9 +49,9 @@ def _element(name: str, value: Any) -> str:
         case "LITERAL":
             if value > 127:
                 raise _Dead
-            return _char(value)
+            return char(value)
         case "NOT_LITERAL":
-            return f"[^{_char(value)}]"
+            return f"[^{char(value)}]"
         case "ANY":
             return "."
         case "IN":
@@ -60,8 +59,8 @@ def _element(name: str, value: Any) -> str:
         case "AT":
             return _ANCHORS[str(value)]
         case "SUBPATTERN":
-            on = "".join(letter for letter, flag in _FLAGS if value[1] & flag)
-            off = "".join(letter for letter, flag in _FLAGS if value[2] & flag)
+            on = "".join(letter for letter, flag in FLAGS if value[1] & flag)
+            off = "".join(letter for letter, flag in FLAGS if value[2] & flag)
             return f"(?{on}{'-' + off if off else ''}:{_sequence(value[3])})"
         case "ATOMIC_GROUP":
             return f"(?>{_sequence(value)})"
@@ -119,12 +118,12 @@ def _members(items: Any) -> str:
                 negative = True
             case "LITERAL":
                 if value < 128 or negative:
-                    out.append(_char(value))
+                    out.append(char(value))
             case "RANGE":
                 if value[0] < 128 or negative:
-                    out.append(f"{_char(value[0])}-{_char(value[1])}")
+                    out.append(f"{char(value[0])}-{char(value[1])}")
             case "CATEGORY":
-                out.append(_CATEGORIES[str(value)])
+                out.append(CATEGORIES[str(value)])
     if not out:
         raise _Dead
     return "[" + "^" * negative + "".join(out) + "]"

@@ -77,7 +77,7 @@ class Reader:
         if text is not None:
             yield from self.read_text(text, path)
 
-    def read_text(self, text: str, path: Path, depth: int = 0) -> Iterator[Line]:
+    def read_text(self, text: str, path: Path, depth: int = 0) -> Iterator[Line]:  # noqa: PLR0912
         """Directives of ``text``, which stands in ``path``."""
         name = str(path)
         self.files.append(name)
@@ -135,7 +135,7 @@ class Reader:
 
     def _holds(self, condition: str, place: Place) -> bool:
         try:
-            return bool(evaluate(parse(condition), lambda name: self._value(name), self._call))
+            return bool(evaluate(parse(condition), self._value, self._call))
         except (ExpressionError, KeyError, OverflowError) as error:
             self.fault(place, "condition cannot be read", str(error).strip("'"))
             return False

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+from .tree import FAILURES, REPEATS, parse
 
 MAX_LITERALS = 400
 MIN_LENGTH = 3
 
-try:
-    from re import _parser as _tree  # the standard library's own reading of a pattern; there is no public one
-except ImportError:  # pragma: no cover - without it every pattern is simply run
-    _tree = None  # type: ignore[assignment]
-
 
 def required(pattern: bytes, flags: str) -> frozenset[bytes]:
     """Such texts in lower case, to be looked for in text in lower case; empty if there are none."""
-    if _tree is None or len(pattern) > 20_000:
+    if len(pattern) > 20_000:
         return frozenset()
     try:
-        parsed = _tree.parse(pattern, re.DOTALL if "s" in flags else 0)
-    except (re.error, RecursionError, OverflowError, ValueError):
+        parsed, _ = parse(pattern, flags)
+    except FAILURES:
         return frozenset()
     return _best(parsed) or frozenset()
 
@@ -49,7 +45,7 @@ def _best(items: Any) -> frozenset[bytes] | None:
 
 def _letter(name: str, value: Any) -> bytes:
     """The letter of a repeat like ``d+``: it stands at least once both before and after what is around it."""
-    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and value[0] and len(value[2]) == 1:
+    if name in REPEATS and value[0] and len(value[2]) == 1:
         operation, code = value[2][0]
         if str(operation) == "LITERAL" and code < 128:
             return bytes([code]).lower()
@@ -62,7 +58,7 @@ def _inside(name: str, value: Any) -> frozenset[bytes] | None:
         return _best(value[3])
     if name == "ATOMIC_GROUP":
         return _best(value)
-    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+    if name in REPEATS:
         return _best(value[2]) if value[0] else None
     if name == "BRANCH":
         texts: set[bytes] = set()

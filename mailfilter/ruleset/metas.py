@@ -55,7 +55,9 @@ class Metas:
             self._work_out(meta, self.base, self.base_most)
 
     @staticmethod
-    def _users(order: Sequence[str], trees: Mapping[str, Node], needs: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+    def _users(
+        order: Sequence[str], trees: Mapping[str, Node], needs: Mapping[str, Sequence[str]]
+    ) -> dict[str, list[int]]:
         """Which metas are to be worked out again when a name changes.
 
         Of names that must all hit, only the one is watched that the fewest metas use.
@@ -72,7 +74,7 @@ class Metas:
     @staticmethod
     def _work_out(meta: _Meta, hits: Values, most: Values) -> bool:
         """Put a meta's worth into ``hits`` and ``most``; whether that changed anything."""
-        least = meta.least(hits.get, most.get)  # type: ignore[arg-type]
+        least = meta.least(hits.get, most.get)
         before = hits.get(meta.name, 0)
         changed = False
         worth = (least if least > 0 else 1) if least else 0
@@ -83,7 +85,7 @@ class Metas:
             else:
                 del hits[meta.name]
         if meta.most is not None:
-            upper = meta.most(hits.get, most.get)  # type: ignore[arg-type]
+            upper = meta.most(hits.get, most.get)
             worth = (upper if upper > 0 else 1) if upper else 0
             if worth != most.get(meta.name, 0):
                 most[meta.name] = worth

@@ -20,7 +20,8 @@ _POSIX = {
 }  # fmt: skip
 _NOT_POSIX = {
     "alpha": r"\x00-@\[-`{-\xff", "digit": r"\D", "alnum": r"\x00-/:-@\[-`{-\xff", "upper": r"\x00-@\[-\xff",
-    "lower": r"\x00-`{-\xff", "space": r"\S", "blank": r"\x00-\x08\n-\x1f!-\xff", "punct": r"\x00-\x200-9A-Za-z\x7f-\xff",
+    "lower": r"\x00-`{-\xff", "space": r"\S", "blank": r"\x00-\x08\n-\x1f!-\xff",
+    "punct": r"\x00-\x200-9A-Za-z\x7f-\xff",
     "print": r"\x00-\x1f\x7f-\xff", "graph": r"\x00-\x20\x7f-\xff", "cntrl": r"\x20-~\x80-\xff",
     "xdigit": r"\x00-/:-@G-`g-\xff", "word": r"\W", "ascii": r"\x80-\xff",
 }  # fmt: skip
@@ -144,11 +145,9 @@ class _Writer:
         else:
             self.put("(")
             self.at += 1
-            if text.startswith("?", self.at):
-                end = re.compile(r"\?(?:<?[=!>|:]?|[>|:=!])").match(text, self.at)
-                assert end is not None
-                self.put(end[0])
-                self.at = end.end()
+            if mark := re.compile(r"\?(?:<?[=!>|:]?|[>|:=!])").match(text, self.at):
+                self.put(mark[0])
+                self.at = mark.end()
 
     def flags(self, match: re.Match[str]) -> None:
         """``(?i)`` and ``(?i-s:``: what the engines know of it."""

@@ -173,4 +173,3 @@ def ring_free(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
                 order[name] = None
                 stack.pop()
     return tuple(order)
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .literals import _tree
+from .tree import CATEGORIES, FAILURES, FLAGS, REPEATS, char, parse
 
 MAX_LENGTH = 3_000
 """Characters of a relaxed pattern."""
@@ -18,25 +18,16 @@ MAX_COUNT = 3
 COSTLY = 140
 """Elements of a group that may not be repeated three times or more."""
 
-_FLAGS = (("i", re.I), ("s", re.S), ("m", re.M))
-_FAILURES = (re.error, RecursionError, OverflowError, ValueError)
-_CATEGORIES = {
-    "CATEGORY_DIGIT": "\\d", "CATEGORY_NOT_DIGIT": "\\D", "CATEGORY_SPACE": "\\s", "CATEGORY_NOT_SPACE": "\\S",
-    "CATEGORY_WORD": "\\w", "CATEGORY_NOT_WORD": "\\W",
-}  # fmt: skip
-
 
 def relaxed(pattern: bytes, flags: str, most: int = MAX_LENGTH) -> tuple[bytes, str] | None:
     """Such a pattern and its flags, `None` if there is none worth its name (it would match nearly everything)."""
-    if _tree is None:
-        return None
     try:
-        parsed, flags = _parse(pattern, flags)
+        parsed, flags = parse(pattern, flags)
         text, room = "".ljust(2 * most), 2 * most
         while len(text) > most and room > 100:
             room //= 2
             text, _ = _sequence(_trimmed(parsed), room)
-    except (*_FAILURES, _Unknown):
+    except (*FAILURES, _Unknown):
         return None
     text = text.removesuffix("\\b")
     return (text.encode("latin-1"), flags) if _telling(text) else None
@@ -47,7 +38,7 @@ def _trimmed(items: Any) -> list[Any]:
     kept = list(items)
     while kept:
         name, value = str(kept[-1][0]), kept[-1][1]
-        if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        if name in REPEATS:
             if value[0] == 0:
                 kept.pop()
                 continue
@@ -63,20 +54,13 @@ class _Unknown(Exception):
     """An element that is not known."""
 
 
-def _parse(pattern: bytes, flags: str) -> tuple[Any, str]:
-    """The tree, and the flags with those that the pattern itself sets for all of it."""
-    parsed = _tree.parse(pattern, re.DOTALL if "s" in flags else 0)
-    own = parsed.state.flags
-    return parsed, "".join(sorted(set(flags) | {name for name, flag in _FLAGS if own & flag}))
-
-
 def is_costly(pattern: bytes, flags: str) -> bool:
     """Whether a long group is repeated: such patterns take the exact engine milliseconds a kilobyte."""
-    if _tree is None or len(pattern) < 2 * COSTLY:
+    if len(pattern) < 2 * COSTLY:
         return False
     try:
-        return _has_long_repeat(_tree.parse(pattern, re.DOTALL if "s" in flags else 0))
-    except _FAILURES:
+        return _has_long_repeat(parse(pattern, flags)[0])
+    except FAILURES:
         return False
 
 
@@ -140,9 +124,9 @@ def _sequence(items: Any, room: int) -> tuple[str, bool]:
 def _element(name: str, value: Any, room: int) -> tuple[str, bool]:
     match name:
         case "LITERAL":
-            return _char(value), True
+            return char(value), True
         case "NOT_LITERAL":
-            return f"[^{_char(value)}]", True
+            return f"[^{char(value)}]", True
         case "ANY":
             return ".", True
         case "IN":
@@ -167,8 +151,8 @@ def _element(name: str, value: Any, room: int) -> tuple[str, bool]:
 
 
 def _group(text: str, added: int, dropped: int) -> str:
-    on = "".join(letter for letter, flag in _FLAGS if added & flag)
-    off = "".join(letter for letter, flag in _FLAGS if dropped & flag)
+    on = "".join(letter for letter, flag in FLAGS if added & flag)
+    off = "".join(letter for letter, flag in FLAGS if dropped & flag)
     return f"(?{on}{'-' + off if off else ''}:{text})"
 
 
@@ -192,14 +176,14 @@ def _branch(branches: Any, room: int) -> tuple[str, bool]:
             texts[text] = None
             whole = whole and complete
     if first:
-        texts[f"[{''.join(map(_char, sorted(first)))}][\\x80-\\xff]{{0,{longest - 1}}}"] = None
+        texts[f"[{''.join(map(char, sorted(first)))}][\\x80-\\xff]{{0,{longest - 1}}}"] = None
     if entity:
         texts["&\\x23\\w+;?"] = None
     text = "(?:" + "|".join(texts) + ")"
     return text, whole
 
 
-def _high(items: Any) -> tuple[set[int], int] | None:
+def _high(items: Any) -> tuple[set[int], int] | None:  # noqa: PLR0912
     """First octets and greatest length of a sequence of octets above ASCII alone, `None` if it is none."""
     first: set[int] = set()
     longest = 0
@@ -258,11 +242,6 @@ def _repeat(value: Any, room: int) -> tuple[str, bool]:
     return {0: f"{text}*", 1: f"{text}+"}.get(low, f"{text}{{{low},}}"), True
 
 
-def _char(code: int) -> str:
-    char = chr(code)
-    return char if code < 128 and char.isalnum() else f"\\x{code:02x}"
-
-
 def _members(items: Any) -> str:
     out = []
     for operation, value in items:
@@ -270,11 +249,11 @@ def _members(items: Any) -> str:
             case "NEGATE":
                 out.append("^")
             case "LITERAL":
-                out.append(_char(value))
+                out.append(char(value))
             case "RANGE":
-                out.append(f"{_char(value[0])}-{_char(value[1])}")
+                out.append(f"{char(value[0])}-{char(value[1])}")
             case "CATEGORY":
-                out.append(_CATEGORIES[str(value)])
+                out.append(CATEGORIES[str(value)])
             case other:
                 raise _Unknown(other)
     return "[" + "".join(out) + "]"

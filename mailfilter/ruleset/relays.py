@@ -188,11 +188,11 @@ def _guess(line: str, base: Relay, first: bool = False) -> Relay | None:
 
 _AUTHENTICATIONS: Sequence[tuple[str, re.Pattern[str], str]] = (
     (" by ", re.compile(r".* with ((?:ES|L|UTF8S|UTF8L)MTPS?A|ASMTP|HTTP[SU]?)(?: |;|\Z)", re.I), r"\1"),
-    (" (AUTH: ", re.compile(r"from .*?(?:\]\)|\)\]) \(AUTH: (LOGIN|PLAIN|DIGEST-MD5|CRAM-MD5) \S+(?:, .*?)?\) by "), r"\1"),
+    (" (AUTH: ", re.compile(r"from .*?(?:\]\)|\)\]) \(AUTH: (LOGIN|PLAIN|DIGEST-MD5|CRAM-MD5) \S+(?:, .*?)?\) by "), r"\1"),  # noqa: E501
     ("authenticated", re.compile(r"from .*?(?:\](?: \([^)]*\))?\)|\)\]) .*?\(.*?authenticated.*?\).*? by"), "Sendmail"),
-    (" (authenticated as ", re.compile(r".*\) by .+ \(\d{1,2}\.\d\.\d{3}(?:\.\d{1,3})?\) \(authenticated as .+\) id "), "CriticalPath"),
-    (") (Authenticated sender: ", re.compile(r".*\) \(Authenticated sender: \S+\) by \S+ \((?:[^)]+)\) with "), "Postfix"),
-    ("CommuniGate Pro ", re.compile(r".*CommuniGate Pro (?:HTTP|SMTP|XIMSS|IMAP).* \(account |.* \(account .*CommuniGate Pro (?:HTTP|SMTP|XIMSS|IMAP)"), "Communigate"),
+    (" (authenticated as ", re.compile(r".*\) by .+ \(\d{1,2}\.\d\.\d{3}(?:\.\d{1,3})?\) \(authenticated as .+\) id "), "CriticalPath"),  # noqa: E501
+    (") (Authenticated sender: ", re.compile(r".*\) \(Authenticated sender: \S+\) by \S+ \((?:[^)]+)\) with "), "Postfix"),  # noqa: E501
+    ("CommuniGate Pro ", re.compile(r".*CommuniGate Pro (?:HTTP|SMTP|XIMSS|IMAP).* \(account |.* \(account .*CommuniGate Pro (?:HTTP|SMTP|XIMSS|IMAP)"), "Communigate"),  # noqa: E501
     (" with Microsoft Exchange Server HTTP-DAV", re.compile(""), "HTTP-DAV"),
     (" (via ", re.compile(r".* by .* \(via (HTTP.?)\)(?: |;|\Z)", re.I), r"\1"),
 )  # fmt: skip
@@ -273,7 +273,6 @@ def _shape(pattern: str, make: Callable[[re.Match[str], Relay], Relay] = _plain)
     return Shape(re.compile(re.sub(r"(?<!\?P)<(ip|rdns|helo|both|by|IP)>", spell, pattern)), make)
 
 
-
 _QMAIL = r"(?: \(envelope-sender <\S+>\))? by (?P<by>\S+)(?: \(.+\))* with (?:.* )?(?:SMTP|QMQP)(?! id )"
 _EXCHANGE = (
     r"(?=.* with WITH (?:\([^)]+\) )?\d+\.\d+\.\d+\.\d+(?: |\Z))"
@@ -294,7 +293,7 @@ _SHAPES: Sequence[tuple[str, Sequence[Shape]]] = (
     (" with M", (_shape(_EXCHANGE.replace("WITH", "Microsoft SMTP Server")),)),
     (" with mapi id", (_shape(_EXCHANGE.replace("WITH", "mapi id")),)),
     ("[XMail ", (_shape(
-        r"<helo> \((?P<ip>\[?<IP>\]?)(?::\d+)\) by <by>(?: \(\S+\))? with \[XMail.* id <(?P<id>\S+)>.*? from <(?P<envfrom>\S+)>"),)),
+        r"<helo> \((?P<ip>\[?<IP>\]?)(?::\d+)\) by <by>(?: \(\S+\))? with \[XMail.* id <(?P<id>\S+)>.*? from <(?P<envfrom>\S+)>"),)),  # noqa: E501
     ("(ecelerity", (
         _shape(r"\(\[<ip>:\d+\] helo=<helo>\) by <by> "),
         _shape(r"\S+ \(\[<ip>:\d+\]\) by <by> "),
@@ -377,10 +376,10 @@ _NO_HOP = [
     for pattern in (
         r"\S+ \([^\s@]+@LOCAL\) by \S+ \(", r"\S+ \S+ by \S+ with local-e?smtp ", r"\S+@\S+ by \S+ ",
         r"Unknown/Local \(", r"LOCAL \((?:\S+@)?LOCAL[)\[]", r"\S+ \((?:\S+@)?LOCAL\) ",
-        r"\S+ \(\S+@\S+ \[LOCAL\]\) ", r"\(AUTH: \S+\) by \S+ with ", r"localhost \(localhost \[\[UNIX: localhost\]\]\) by ",
-        r"[^.]+ by \S+ with Novell_GroupWise", r"\S+ by \S+ (?:with|via|for|\()", r"\S+ \(\[unix socket\]\) by \S+ \(Cyrus",
+        r"\S+ \(\S+@\S+ \[LOCAL\]\) ", r"\(AUTH: \S+\) by \S+ with ", r"localhost \(localhost \[\[UNIX: localhost\]\]\) by ",  # noqa: E501
+        r"[^.]+ by \S+ with Novell_GroupWise", r"\S+ by \S+ (?:with|via|for|\()", r"\S+ \(\[unix socket\]\) by \S+ \(Cyrus",  # noqa: E501
         r"\S+ (?:(?:with|via|for) \S+|\(unverified\)) by\b", r"\S+ \(unknown\) by \S+ \(SG\) with \b",
-        r"\S+ \(\S+ \[local\]\) by \S+ \(OpenSMTPD\) with \b", r"\S+ named \S+ by gmailapi\.google\.com with HTTPREST\Z",
-        r"facebook\.com \([^)]+\) by facebook\.com with Thrift id \S+\Z", r"\S+ id \S+\Z", r"\S+ \(\S+\) by \S+ \(Content Technologies ",
+        r"\S+ \(\S+ \[local\]\) by \S+ \(OpenSMTPD\) with \b", r"\S+ named \S+ by gmailapi\.google\.com with HTTPREST\Z",  # noqa: E501
+        r"facebook\.com \([^)]+\) by facebook\.com with Thrift id \S+\Z", r"\S+ id \S+\Z", r"\S+ \(\S+\) by \S+ \(Content Technologies ",  # noqa: E501
     )
 ]  # fmt: skip

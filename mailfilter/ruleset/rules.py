@@ -121,7 +121,7 @@ class Rule:
 
     @property
     def points(self) -> float:
-        """Points of a hit in a local run.  Without a score line 1, for rules on trial 0.01, less than 0 for nice ones."""
+        """Points of a hit in a local run; without a score line 1, on trial (``T_…``) 0.01, negative for nice rules."""
         if self.scores is not None:
             return self.scores.local
         points = 0.01 if self.name.startswith("T_") else 1.0

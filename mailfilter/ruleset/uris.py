@@ -107,7 +107,7 @@ class UriFinder:
 
     def is_domain(self, host: str) -> bool:
         """Whether a host has two labels or more and ends in a top level domain."""
-        head, dot, top = host.lower().rpartition(".")
+        _, dot, top = host.lower().rpartition(".")
         return bool(dot and top) and not any(char.isspace() for char in host) and self.is_top(top)
 
     def registered(self, host: str) -> str:
@@ -140,7 +140,7 @@ class UriFinder:
 
     def _canonicalise(self, uri: str) -> tuple[str, ...]:
         """A URI and its plainer forms; one redirection within another is followed, ten deep."""
-        todo, done = [uri], {}
+        todo, done = [uri], dict[str, None]()
         plain: list[str] = []
         for _ in range(10):
             if not todo:

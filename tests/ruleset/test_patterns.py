@@ -71,7 +71,7 @@ def search(pattern: bytes, flags: str, text: bytes) -> bool:
 
 PIECES = st.sampled_from(
     ["a", "b", "foo", "[ab]", "[^a]", ".", "\\w", "\\s", "\\b", "(?:a|b)", "(?:foo|bar)", "a?", "b*", "a{2,5}", "(?=a)",
-     "(?!b)", "(a)", "(?<=a)", "x+", "(?:foo){1,4}", "[\\xc3][\\xa0-\\xa9]", "(?:e|[\\xc3][\\xa9]|\\xe9)", "(?>a+)", "^", "$"]
+     "(?!b)", "(a)", "(?<=a)", "x+", "(?:foo){1,4}", "[\\xc3][\\xa0-\\xa9]", "(?:e|[\\xc3][\\xa9]|\\xe9)", "(?>a+)", "^", "$"]  # noqa: E501
 )  # fmt: skip
 TEXTS = st.text(st.sampled_from("abfoorx \n\xc3\xa9\xe9"), max_size=30).map(lambda text: text.encode("latin-1"))
 

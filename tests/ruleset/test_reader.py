@@ -163,7 +163,7 @@ def test_rules_matching_is_spelled_out() -> None:
 
 
 WORDS = st.sampled_from(
-    ["header", "body", "meta", "score", "if", "else", "endif", "tflags", "OWN", "A && B", "/x/", "eval:f()", "=~", "From",
+    ["header", "body", "meta", "score", "if", "else", "endif", "tflags", "OWN", "A && B", "/x/", "eval:f()", "=~", "From",  # noqa: E501
      "replace_tag", "describe", "lang", "(", "rules_matching(*)", "1", "include x", "\\", "[", "{", "%{A}", "\n", "#"]
 )  # fmt: skip
 

@@ -22,19 +22,21 @@ ENGINES = [
 ]
 
 MAIL = (
-    b"Received: from relay.example.net (relay.example.net [203.0.113.7]) by mx.example.org (Postfix) with ESMTP id 4F00; "
+    b"Received: from relay.example.net (relay.example.net [203.0.113.7]) by mx.example.org (Postfix) with ESMTP id 4F00; "  # noqa: E501
     b"Mon, 1 Jan 2024 10:00:00 +0000\r\n"
-    b"From: \"Tom's Shop\" <sales@shop.example.com>\r\nTo: a@example.org,\r\n b@example.org\r\n"
+    b'From: "Tom\'s Shop" <sales@shop.example.com>\r\nTo: a@example.org,\r\n b@example.org\r\n'
     b"Subject: =?utf-8?q?caf=C3=A9?= =?utf-8?q?_prices?=\r\nMessage-ID: <=?utf-8?q?raw?=@x>\r\n"
     b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-    b"--b\r\nContent-Type: text/plain\r\n\r\nFirst  line\r\ngoes on.\r\n\r\n\r\nSecond paragraph, see www.example.com/a%2Fb.\r\n"
+    b"--b\r\nContent-Type: text/plain\r\n\r\nFirst  line\r\ngoes on.\r\n\r\n\r\nSecond paragraph, see www.example.com/a%2Fb.\r\n"  # noqa: E501
     b"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-    b"<p>Th<b>ir</b>d<br>one<p>fo&uuml;rth<style>x{}</style> <a href=3D\"http://1113343453/x?y\">go</a>\r\n"
-    b"--b\r\nContent-Type: application/octet-stream; name=\"a.exe\"\r\n\r\nMZ\r\n--b--\r\n"
+    b'<p>Th<b>ir</b>d<br>one<p>fo&uuml;rth<style>x{}</style> <a href=3D"http://1113343453/x?y">go</a>\r\n'
+    b'--b\r\nContent-Type: application/octet-stream; name="a.exe"\r\n\r\nMZ\r\n--b--\r\n'
 )
 
 
-def hits(rules: str, mail: bytes = MAIL, fast: bool | None = False, envelope: Envelope | None = None) -> dict[str, float]:
+def hits(
+    rules: str, mail: bytes = MAIL, fast: bool | None = False, envelope: Envelope | None = None
+) -> dict[str, float]:
     compiled = CompiledRules(read_text(rules), cache="", fast=fast, timeout=5)
     return compiled.run(Message(mail), envelope).hits
 
@@ -68,7 +70,7 @@ LOOKS = [
     r"header OWN ALL =~ /^Subject: caf\xc3\xa9 prices$/m",
     r"header OWN ALL =~ /^From:.*?^To:/ms",
     r"header OWN Received:ip =~ /^203\.0\.113\.7$/",
-    r"header OWN X-Spam-Relays-External =~ /^\[ ip=203\.0\.113\.7 rdns=relay\.example\.net helo=relay\.example\.net by=mx\.example\.org ident= envfrom= intl=0 id=4F00 auth= msa=0 \]$/",
+    r"header OWN X-Spam-Relays-External =~ /^\[ ip=203\.0\.113\.7 rdns=relay\.example\.net helo=relay\.example\.net by=mx\.example\.org ident= envfrom= intl=0 id=4F00 auth= msa=0 \]$/",  # noqa: E501
     r"header OWN exists:Subject",
     r"header OWN !exists:X-None",
     r"header OWN X-None !~ /x/",
@@ -107,7 +109,7 @@ def test_metas_know_arithmetic_and_order_does_not_matter() -> None:
 
 def test_what_is_not_known_is_neither_hit_nor_miss() -> None:
     text = (
-        "body UNKNOWN eval:nobody_knows()\nbody A /First/\nbody NET eval:asks()\ntflags NET net\nbody OFF /First/\nscore OFF 0\n"
+        "body UNKNOWN eval:nobody_knows()\nbody A /First/\nbody NET eval:asks()\ntflags NET net\nbody OFF /First/\nscore OFF 0\n"  # noqa: E501
         "meta SURE A || UNKNOWN\nmeta OPEN A && UNKNOWN\nmeta NOT A && !UNKNOWN\nmeta DEEP A && !NOT\n"
         "meta ENOUGH (A + A + UNKNOWN) >= 2\nmeta SHORT (A + UNKNOWN) >= 2\nmeta UNDER (A + UNKNOWN) < 2\n"
         "meta TIE A == UNKNOWN\nmeta LOCAL A && !NET\nmeta SWITCHED A && !OFF\n"
@@ -120,7 +122,7 @@ def test_a_ring_never_hits_and_the_rest_runs() -> None:
 
 
 def test_the_envelope_comes_before_what_the_mail_says() -> None:
-    rules = "header OWN X-Spam-Relays-External =~ /^\\[ ip=198.51.100.1 rdns=h.example helo=hello /\nheader TWO EnvelopeFrom =~ /^x@/\n"
+    rules = "header OWN X-Spam-Relays-External =~ /^\\[ ip=198.51.100.1 rdns=h.example helo=hello /\nheader TWO EnvelopeFrom =~ /^x@/\n"  # noqa: E501
     envelope = Envelope(client_ip="198.51.100.1", client_name="h.example", helo="hello", mail_from="x@example.net")
     assert set(hits(rules, envelope=envelope)) == {"OWN", "TWO"}
     assert set(hits(rules)) == set()
@@ -133,8 +135,8 @@ def test_scores_switch_rules_on_and_off() -> None:
 
 
 PATTERNS = (
-    "body A /f[o0]+\\b/i\nbody B /^x.*y$/\nbody C /(a+)b\\1/\nbody D /x(?!y)/\nbody E /[\\xc3\\xe9][\\xa9]?/\nuri F /example/\n"
-    "rawbody G /<b>/i\nheader H Subject =~ /fo+/i\nheader I Subject !~ /x/\nfull J /o\\s+x/\nbody K /o{2,}|xx/\ntflags K multiple\n"
+    "body A /f[o0]+\\b/i\nbody B /^x.*y$/\nbody C /(a+)b\\1/\nbody D /x(?!y)/\nbody E /[\\xc3\\xe9][\\xa9]?/\nuri F /example/\n"  # noqa: E501
+    "rawbody G /<b>/i\nheader H Subject =~ /fo+/i\nheader I Subject !~ /x/\nfull J /o\\s+x/\nbody K /o{2,}|xx/\ntflags K multiple\n"  # noqa: E501
     "body L /(?:a|b|fo)+x\\z/\nbody M /(?:e|[\\xc3][\\xa9]|[\\xc4-\\xc9][\\x80-\\xbf]|"
     + "|".join(f"[\\xd0][\\x{0x90 + n:02x}]" for n in range(30))
     + ")x/i\n"
@@ -157,11 +159,13 @@ def test_both_engines_give_the_same_hits() -> None:
     same()
 
 
-ANY = CompiledRules(read_text(PATTERNS + "mimeheader N Content-Type =~ /x/\nheader O X-Spam-Relays-External =~ /ip/\nheader P From:name =~ /./\n"
-                              "header Q ALL:raw =~ /x/\nheader R EnvelopeFrom =~ /@/\n"), cache="", fast=False, timeout=1)  # fmt: skip
+ANY = CompiledRules(read_text(PATTERNS + "mimeheader N Content-Type =~ /x/\nheader O X-Spam-Relays-External =~ /ip/\nheader P From:name =~ /./\n"  # noqa: E501
+                              "header Q ALL:raw =~ /x/\nheader R EnvelopeFrom =~ /@/\n"), cache="", fast=False, timeout=1)  # fmt: skip  # noqa: E501
 HEADERS = st.lists(
     st.tuples(
-        st.sampled_from(["From", "To", "Received", "Subject", "Content-Type", "Content-Transfer-Encoding", "Return-Path"]),
+        st.sampled_from(
+            ["From", "To", "Received", "Subject", "Content-Type", "Content-Transfer-Encoding", "Return-Path"]
+        ),
         st.text(st.sampled_from('ab@<>"(),;:=?/.[] \t\\é\nfromby[1.2.3]'), max_size=60),
     ),
     max_size=8,
@@ -215,7 +219,12 @@ def test_the_cache_is_used_and_nothing_foreign_is_loaded(tmp_path: Path) -> None
     assert run() == set()
     assert {path: path.stat().st_mtime_ns for path in files} == stamps
     assert not list(folder.glob("new-*"))
-    for damage in (b"", b"garbage", files[0].read_bytes()[:-1], files[0].read_bytes()[:90] + b"\xff" + files[0].read_bytes()[91:]):
+    for damage in (
+        b"",
+        b"garbage",
+        files[0].read_bytes()[:-1],
+        files[0].read_bytes()[:90] + b"\xff" + files[0].read_bytes()[91:],
+    ):
         for path in files:
             path.write_bytes(damage)
         assert run() == {"damaged, or not from here; compiled again"}

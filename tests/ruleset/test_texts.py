@@ -100,7 +100,7 @@ def test_header_text() -> None:
          ("192.0.2.1", "", "h.com", "m.com", "", "")),
         ("from [192.0.2.1] (helo=h.com) by m.com with esmtp (Exim 4.1) id 1abc; x",
          ("192.0.2.1", "", "h.com", "m.com", "1abc", "")),
-        ("from h.com ([192.0.2.1]) by m.com with Microsoft SMTPSVC(5.0); x", ("192.0.2.1", "", "h.com", "m.com", "", "")),
+        ("from h.com ([192.0.2.1]) by m.com with Microsoft SMTPSVC(5.0); x", ("192.0.2.1", "", "h.com", "m.com", "", "")),  # noqa: E501
         ("from h.com (h.com. [192.0.2.1]) by m.com with ESMTPSA id abc; x",
          ("192.0.2.1", "h.com", "h.com", "m.com", "abc", "ESMTPSA")),
     ],
@@ -115,7 +115,10 @@ def test_trust_goes_as_far_as_private_addresses() -> None:
     own = "from a (a [10.0.0.1]) by b (Postfix) with ESMTP id 1234"
     other = "from c (d [192.0.2.1]) by e (Postfix) with ESMTP id 5678"
     found = relays([own, "by x with local", other, own])
-    assert ([hop.ip for hop in found.trusted], [hop.ip for hop in found.untrusted]) == (["10.0.0.1"], ["192.0.2.1", "10.0.0.1"])
+    assert ([hop.ip for hop in found.trusted], [hop.ip for hop in found.untrusted]) == (
+        ["10.0.0.1"],
+        ["192.0.2.1", "10.0.0.1"],
+    )
     assert found.first_untrusted == 2
     assert parse_received("by m with SMTP") == IGNORED
     assert parse_received("from a [10.0.0.1] by localhost with IMAP (fetchmail-5)") == FETCHED
@@ -135,7 +138,9 @@ def test_any_text_is_read(text: str) -> None:
     decoded("subject", latin)
 
 
-@pytest.mark.parametrize("piece", ["<a href=", "a.com/", "<!--", "a@a", "(", "\"", "http://", "<p title='", "=?a?q?b", "from a (", "<x>"])
+@pytest.mark.parametrize(
+    "piece", ["<a href=", "a.com/", "<!--", "a@a", "(", '"', "http://", "<p title='", "=?a?q?b", "from a (", "<x>"]
+)
 def test_long_text_takes_linear_time(piece: str) -> None:
     start = time.process_time()
     text = piece * (50_000 // len(piece))
