@@ -38,8 +38,6 @@ class ContentModel(Protocol):
 
 QUIET = 1.0
 """Log-odds, either way, up to which the model says nothing."""
-AT_THRESHOLD = 6 / 7
-"""Value of a spam finding at the model's threshold: with the default 7 points just enough to quarantine alone."""
 CERTAIN = 6.0
 """Log-odds above the threshold from which a spam finding is as certain as it can be."""
 SURE_HAM = 4.0
@@ -65,9 +63,9 @@ class ContentCheck:
 
 
 def spam_grade(log_odds: float, threshold: float) -> float:
-    """Value of a spam finding, 0..1: rises from `QUIET`, is `AT_THRESHOLD` at the threshold."""
+    """Value of a spam finding, 0..1: rises from `QUIET` to the threshold, where its points are just a quarantine's."""
     span = max(threshold - QUIET, 1.0)
-    return round(min(max((log_odds - QUIET) / span * AT_THRESHOLD, 0.0), 1.0), 3)
+    return round(min(max((log_odds - QUIET) / span, 0.0), 1.0), 3)
 
 
 def certain_grade(log_odds: float, threshold: float) -> float:
