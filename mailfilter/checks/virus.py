@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..lookups import Answer, ScanAnswer, ScanQuestion, ScanState
-from ..message import Message, Part
+from ..message import DefectKind, Message, Part
 from ..mime.transfer import UUENCODE
 from ..symbols import Findings, Symbol, declared_by
 from . import Asking, Mail
@@ -19,6 +19,8 @@ from ._text import quote
 
 MAX_PARTS = 250
 """Parts of one mail that are scanned one by one; a mail with more was not scanned whole, and is said not to be."""
+DEEP = 5
+"""Levels below which parts are scanned one by one: clamd stops somewhere, and in mails within mails does not say so."""
 MAX_EVIDENCE = 500
 
 SYMBOLS = {
@@ -42,6 +44,12 @@ _MAY_HIDE = (ScanState.UNWANTED, ScanState.PHISHING, ScanState.ENCRYPTED)
 _FOUND = (ScanState.INFECTED, ScanState.UNWANTED, ScanState.PHISHING)
 _NOT_SEEN_WHOLE = (ScanState.TOO_LARGE, ScanState.LIMITS_EXCEEDED)
 """The parts' answers stand in for the mail's."""
+
+_LIMITS = {
+    DefectKind.DEPTH_LIMIT: "nested more deeply than it is taken apart",
+    DefectKind.READING_LIMIT: "it can be read in more ways than were scanned",
+}
+"""Caps of the reader that leave something unscanned."""
 
 _Scanned = tuple[str, ScanAnswer]
 """What was scanned, in words, and the answer."""
@@ -69,15 +77,23 @@ class VirusCheck:
             return _findings([whole])
         answers = yield tuple(questions)
         scanned = list(zip(questions.values(), map(_scan_answer, answers), strict=True))
-        if len(leaves) > MAX_PARTS:
-            detail = f"{len(leaves)} parts, of which {MAX_PARTS} were scanned"
+        if detail := _not_scanned(message, len(leaves)):
             scanned.append(("the whole mail", ScanAnswer(ScanState.LIMITS_EXCEEDED, detail=detail)))
         return _findings(scanned if state in _NOT_SEEN_WHOLE else [whole, *scanned])
 
 
+def _not_scanned(message: Message, leaves: int) -> str:
+    """Why something in the mail was not scanned although its parts were, in words; ``""`` if all was."""
+    if leaves > MAX_PARTS:
+        return f"{leaves} parts, of which {MAX_PARTS} were scanned"
+    return next((_LIMITS[defect.kind] for defect in message.defects if defect.kind in _LIMITS), "")
+
+
 def _read_differently(message: Message) -> bool:
     """Whether the scanner may see other content than a mail program shows."""
-    if len(message.readings()) > 1:
+    if len(message.readings()) > 1 or (b"\r" in message.raw and b"\n" not in message.raw):
+        return True
+    if any(part.depth > DEEP for part in message.parts):
         return True
     return any(part.encoding in UUENCODE or (part.is_text and part.children) for part in message.parts)
 

@@ -1,7 +1,7 @@
 """YARA rules over what is attached (needs the extra ``yara``: yara-python).
 
-A rule's ``meta`` may say ``malware = true``: then a match is malware and outranks all; any other match is a finding with
-points of its own.
+A rule's ``meta`` may say ``malware = true``: then a match is malware and outranks all; any other match is a finding
+with points of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _RULE_FILES = (".yar", ".yara")
 class YaraCheck:
     """Matches compiled rules with every part of every reading, and with the mail as it is.
 
-    ``path``  a file of rules, or a folder of ``*.yar`` and ``*.yara`` files (not below).  Raises `SettingError` for rules
-    that are not there or do not compile, `MissingExtraError` without the package.  An ``include`` is not followed.
+    ``path``  a file of rules, or a folder of ``*.yar`` and ``*.yara`` files (not below).  Raises `SettingError` for
+    rules that are not there or do not compile, `MissingExtraError` without the package.  ``include`` is not allowed.
     An empty path means no rules: nothing is needed, nothing is found.
     """
 

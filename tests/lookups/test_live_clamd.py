@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import os
+import shutil
 import signal
 import socket
 import threading
@@ -198,6 +200,28 @@ def test_a_scanner_that_is_stopped_costs_the_deadline_and_no_more(own_clamd: Cla
 
     assert asyncio.run(asked()) < 0.9
     own_clamd.send(signal.SIGCONT)
+    assert both(lookup, EICAR).state is ScanState.INFECTED
+
+
+def test_a_scanner_whose_disk_is_full_is_never_clean(own_clamd: Clamd) -> None:
+    """clamd unpacks into its TemporaryDirectory; here it is gone, which is how a full disk looks to it."""
+    lookup = ClamdLookup([own_clamd.unix])
+    data = mail_with(zipped(EICAR))
+    assert both(lookup, data).state is ScanState.INFECTED
+    shutil.rmtree(own_clamd.folder / "tmp")
+    for form in (data, mail_with(zipped(zipped(b"harmless"), "b.zip")), b"harmless"):
+        assert both(lookup, form).state in (ScanState.SCANNER_ERROR, ScanState.UNAVAILABLE, ScanState.INFECTED)
+
+
+def test_a_socket_that_is_removed_is_unavailable_at_once(own_clamd: Clamd) -> None:
+    lookup = ClamdLookup([own_clamd.unix])
+    assert both(lookup, EICAR).state is ScanState.INFECTED
+    os.unlink(own_clamd.unix.removeprefix("unix:"))
+    begun = time.monotonic()
+    assert both(lookup, EICAR).state is ScanState.UNAVAILABLE
+    assert time.monotonic() - begun < 1
+    own_clamd.kill()
+    own_clamd.start()
     assert both(lookup, EICAR).state is ScanState.INFECTED
 
 
