@@ -61,7 +61,7 @@ class CompiledRules:
 
     ``timeout``  seconds a rule may take in one mail; ``cache``  a folder for compiled databases (`None`: the user's
     own, ``""``: none); ``fast``  whether hyperscan is used (`None`: if it is there); ``scores``  points that replace
-    those of the rule files (0 switches a rule off); ``progress``  is called with the number of patterns done.
+    those of the rule files; a rule that has some here runs even where the files switch it off; ``progress``  is called with the number of patterns done.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class CompiledRules:
         unknown = [
             rule.name
             for rule in rules.rules.values()
-            if rule.name not in self.running and rule.kind is not Kind.META and not rule.is_net and self.points(rule)
+            if rule.name not in self.running and rule.kind is not Kind.META and not rule.is_net and not self.is_off(rule)
         ]
         self.metas = Metas(rules.rules, unknown, off)
         self.unknown = frozenset(unknown)
@@ -100,8 +100,12 @@ class CompiledRules:
         """Points of a rule, the settings' before its own; a subrule has 1 unless it is switched off."""
         return self._scores.get(rule.name, rule.points)
 
+    def is_off(self, rule: Rule) -> bool:
+        """Whether a rule is switched off by its own score of 0, and the settings say nothing else."""
+        return rule.points == 0 and rule.name not in self._scores
+
     def _runs(self, rule: Rule) -> bool:
-        if rule.is_net or self.points(rule) == 0:
+        if rule.is_net or self.is_off(rule):
             return False
         if rule.kind is Kind.META:
             return True

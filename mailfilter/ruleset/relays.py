@@ -135,8 +135,8 @@ def parse_received(line: str) -> Relay | None:
     bare = re.match(r"from (\S+) by [^\s;]+ ?;", line, re.I)
     if bare and not re.match(r"\[[\d.]+\]\Z", bare[1]):
         return IGNORED
-    line = _DATE.sub("", line).replace(")by ", ") by ", 1)
-    helo = _HELO.search(line)
+    line = (line[:-80] + _DATE.sub("", line[-80:])).replace(")by ", ") by ", 1)
+    helo = _HELO.search(line) if "helo=" in line or "HELO " in line or "EHLO " in line else None
     by, number = _BY.search(line), _ID.search(line)
     base = Relay(
         "", helo=(helo[1] or helo[2]) if helo else "", by=by[1] if by else "", id=number[1] if number else "",
@@ -160,7 +160,8 @@ def parse_received(line: str) -> Relay | None:
 
 def _from(line: str, base: Relay) -> Relay | None:
     """A line that starts with ``from ``, which is cut off."""
-    envelope = _ENVELOPE_FROM.search(line)
+    lower = line.lower()
+    envelope = _ENVELOPE_FROM.search(line) if "envelope-" in lower or "return-path" in lower else None
     if envelope:
         base = base._replace(envfrom=envelope[1])
     for trigger, shapes in _SHAPES:

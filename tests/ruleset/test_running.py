@@ -128,10 +128,11 @@ def test_the_envelope_comes_before_what_the_mail_says() -> None:
     assert set(hits(rules)) == set()
 
 
-def test_scores_switch_rules_on_and_off() -> None:
-    rules = read_text("body A /First/\nscore A 0\nbody B /First/\n")
+def test_scores_switch_rules_on() -> None:
+    rules = read_text("body A /First/\nscore A 0\nbody B /First/\nbody C /First/\nscore C 0\n")
     compiled = CompiledRules(rules, cache="", fast=False, scores={"A": 1.0, "B": 0.0})
-    assert set(compiled.run(Message(MAIL)).hits) == {"A"}
+    assert set(compiled.run(Message(MAIL)).hits) == {"A", "B"}
+    assert compiled.points(rules.rules["B"]) == 0
 
 
 PATTERNS = (
