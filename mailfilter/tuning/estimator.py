@@ -35,7 +35,8 @@ class PointsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ``groups``     group of each column, -1 for none; ``caps`` points per group.  Both or neither.
     ``max_iter``, ``tol``  end of the search.
 
-    Fitted: ``coef_`` points (columns,), ``classes_``, ``n_iter_``, ``loss_``, ``n_features_in_``.
+    Fitted: ``coef_`` points (columns,), ``classes_``, ``n_iter_``, ``loss_``, ``n_features_in_``, and
+    ``calibration_``, slope and constant that make log-odds of points for the mix of the training mail.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class PointsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         free = np.flatnonzero(lower < upper)
         x, spam, weight = _collapsed(x, spam, weight)
         self._search(x, spam, weight / weight.mean(), free, (lower, upper, np.clip(prior, lower, upper)))
+        self.calibration_ = _curve(self.points(x), spam, np.where(spam, weight, weight / self.cost_ham))
         return self
 
     def decision_function(self, X: Any) -> Floats:
@@ -95,11 +97,13 @@ class PointsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return _Sums(_matrix(X), self._group_of(), self._caps()).total(self.coef_)
 
     def predict_proba(self, X: Any) -> Floats:
-        """Probabilities of ham and spam, (mails, 2), for the mix of the training mail.
+        """Probabilities of ham and spam, (mails, 2), for the mix of the training mail and without regard to costs.
 
-        The log-odds were fitted with ham counted ``cost_ham`` times; that factor is taken out again (Elkan 2001).
+        The points were fitted with ham counted ``cost_ham`` times; a logistic curve over them, fitted without costs,
+        takes that out again (Platt 1999).
         """
-        spam = expit(self.sharpness * self.decision_function(X) + np.log(self.cost_ham))
+        slope, constant = self.calibration_
+        spam = expit(slope * self.points(X) + constant)
         return np.column_stack([1 - spam, spam])
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -179,6 +183,21 @@ class _Sums:
         """Slope of a loss by each column's points, from its slope by each row's score."""
         by_row = (self._inside * slope[:, None]).ravel() if self.capped else slope
         return np.asarray(self._mirrored @ by_row, np.float64)
+
+
+def _curve(points: Floats, spam: NDArray[np.bool_], weight: Floats) -> tuple[float, float]:
+    """Slope and constant of a logistic curve over points; hardly bent by the ridge, never falling."""
+    sign, share = np.where(spam, -1.0, 1.0), weight / weight.sum()
+
+    def value(line: Floats) -> tuple[float, Floats]:
+        margin = sign * (line[0] * points + line[1])
+        slope = share * sign * expit(margin)
+        ridge = 1e-6 * float(line @ line)
+        gradient = np.array([slope @ points, slope.sum()]) + 2e-6 * line
+        return float(share @ np.logaddexp(0.0, margin)) + ridge, gradient
+
+    found = minimize(value, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, 100), (None, None)])
+    return float(found.x[0]), float(found.x[1])
 
 
 def _matrix(given: Any) -> Any:
