@@ -14,10 +14,11 @@ from typing import Any
 from ..deadline import Deadline
 from . import ScanAnswer, ScanQuestion, ScanState
 from ._limit import LoopLimit
+from .clamd_asyncio import ascan
 from .clamd_cache import SETTLE, VerdictCache
 from .clamd_health import ScannerHealth, reload, scanner_health, stats, version
 from .clamd_protocol import ScannerAddress, parse_scanner_address
-from .clamd_transport import ascan, scan
+from .clamd_transport import scan
 
 _GIVES_NO_VERDICT = (ScanState.UNAVAILABLE, ScanState.SCANNER_ERROR)
 

@@ -1,14 +1,11 @@
 """One conversation with one clamd over a socket of its own: connect, send the mail, read the reply.
 
 While bytes go out the reply is already watched for: clamd answers early when its size limit is reached, and closes.
-What it said before it closed can still be read after a failed send.  Raw sockets under asyncio too, not its streams:
-a stream throws away what it received once a write has failed.
+What it said before it closed can still be read after a failed send.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import select
 import socket
@@ -23,7 +20,7 @@ from .clamd_protocol import ReplyReader, ScannerAddress, instream
 
 LINGER = 0.25
 """Seconds to wait for clamd to close after a whole reply, so that a second reply is not overlooked."""
-_BACKLOG_PAUSE = 0.01
+BACKLOG_PAUSE = 0.01
 """Seconds between attempts while a unix socket's queue of connections is full."""
 
 
@@ -31,11 +28,11 @@ def scan(address: ScannerAddress, data: bytes, deadline: Deadline) -> ScanAnswer
     try:
         connection = connect(address, deadline)
     except (OSError, ValueError) as error:
-        return _unreached(address, error)
+        return unreached(address, error)
     with connection:
         reader = ReplyReader()
         fault = _converse(connection, data, reader, deadline)
-        return _told(reader, fault, address)
+        return told(reader, fault, address)
 
 
 def connect(address: ScannerAddress, deadline: Deadline) -> socket.socket:
@@ -43,7 +40,7 @@ def connect(address: ScannerAddress, deadline: Deadline) -> socket.socket:
     if address.path:
         return _connect_unix(address.path, deadline)
     error: OSError = TimeoutError()
-    for family, target in _resolve(address, deadline):
+    for family, target in resolve(address, deadline):
         connection = socket.socket(family, socket.SOCK_STREAM)
         try:
             connection.settimeout(max(deadline.remaining(), 0.001))
@@ -67,7 +64,7 @@ def _connect_unix(path: str, deadline: Deadline) -> socket.socket:
             connection.close()
             if deadline.expired:
                 raise TimeoutError from None
-            time.sleep(_BACKLOG_PAUSE)
+            time.sleep(BACKLOG_PAUSE)
         except OSError:
             connection.close()
             raise
@@ -76,7 +73,7 @@ def _connect_unix(path: str, deadline: Deadline) -> socket.socket:
 _Target = tuple[socket.AddressFamily, Any]
 
 
-def _resolve(address: ScannerAddress, deadline: Deadline) -> list[_Target]:
+def resolve(address: ScannerAddress, deadline: Deadline) -> list[_Target]:
     """Families and addresses to connect to; a host name is looked up without outliving the deadline."""
     if address.literal:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
@@ -86,7 +83,7 @@ def _resolve(address: ScannerAddress, deadline: Deadline) -> list[_Target]:
 
     def look_up() -> None:
         try:
-            found.extend(_targets(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)))
+            found.extend(targets(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)))
         except (OSError, UnicodeError) as failed:
             error.append(failed if isinstance(failed, OSError) else OSError(str(failed)))
 
@@ -100,7 +97,7 @@ def _resolve(address: ScannerAddress, deadline: Deadline) -> list[_Target]:
     return found
 
 
-def _targets(found: Sequence[tuple[Any, ...]]) -> list[_Target]:
+def targets(found: Sequence[tuple[Any, ...]]) -> list[_Target]:
     return [(entry[0], entry[4]) for entry in found]
 
 
@@ -108,7 +105,7 @@ def _converse(connection: socket.socket, data: bytes, reader: ReplyReader, deadl
     """Send the mail and read the reply side by side; returns why it ended."""
     connection.setblocking(False)
     pieces = instream(data)
-    out = _send(connection, memoryview(next(pieces)), pieces)  # a small mail is out before anything is waited for
+    out = send(connection, memoryview(next(pieces)), pieces)  # a small mail is out before anything is waited for
     wait = _waiter(connection)
     while not deadline.expired:
         readable, writable = wait(bool(out), deadline.remaining())
@@ -126,11 +123,11 @@ def _converse(connection: socket.socket, data: bytes, reader: ReplyReader, deadl
                 out = memoryview(b"")
                 deadline = Deadline.after(min(LINGER, deadline.remaining()), deadline.clock)
         elif writable:
-            out = _send(connection, out, pieces)
+            out = send(connection, out, pieces)
     return "the time was up"
 
 
-def _send(connection: socket.socket, out: memoryview, pieces: Iterator[bytes]) -> memoryview:
+def send(connection: socket.socket, out: memoryview, pieces: Iterator[bytes]) -> memoryview:
     """Send as much as goes without waiting; returns what is to be sent next, empty at the end."""
     try:
         return out[connection.send(out) :] or memoryview(next(pieces, b""))
@@ -160,108 +157,12 @@ def _waiter(connection: socket.socket) -> Callable[[bool, float], tuple[bool, bo
     return wait_by_poll
 
 
-# ------------------------------------------------------------------------------------------------ asyncio
-async def ascan(address: ScannerAddress, data: bytes, deadline: Deadline) -> ScanAnswer:
-    """Raw sockets, not asyncio streams: a stream drops what was received once a write has failed."""
-    reader = ReplyReader()
-    try:
-        connection = await _aconnect(address, deadline)
-    except (OSError, ValueError) as error:
-        return _unreached(address, error)
-    with connection:
-        fault = await _aconverse(connection, data, reader, deadline)
-    return _told(reader, fault, address)
-
-
-async def _aconnect(address: ScannerAddress, deadline: Deadline) -> socket.socket:
-    async with asyncio.timeout(deadline.remaining()):
-        if address.path:
-            return await _aconnect_unix(address.path)
-        loop = asyncio.get_running_loop()
-        if address.literal:
-            targets = _resolve(address, deadline)
-        else:
-            targets = _targets(await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
-        error: OSError = TimeoutError()
-        for family, target in targets:
-            connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.setblocking(False)
-            try:
-                await loop.sock_connect(connection, target)
-                return connection
-            except OSError as failed:
-                connection.close()
-                error = failed
-            except BaseException:
-                connection.close()
-                raise
-        raise error
-
-
-async def _aconnect_unix(path: str) -> socket.socket:
-    """Connecting to a unix socket never waits: it succeeds, fails, or the queue is full."""
-    while True:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setblocking(False)
-        try:
-            connection.connect(path)
-            return connection
-        except BlockingIOError:
-            connection.close()
-            await asyncio.sleep(_BACKLOG_PAUSE)
-        except OSError:
-            connection.close()
-            raise
-
-
-async def _aconverse(connection: socket.socket, data: bytes, reader: ReplyReader, deadline: Deadline) -> str:
-    """`_converse` with a task that sends while this one reads; a small mail needs none."""
-    pieces = instream(data)
-    out = _send(connection, memoryview(next(pieces)), pieces)
-    sending = asyncio.ensure_future(_asend(connection, out, pieces)) if out else None
-    try:
-        async with asyncio.timeout(deadline.remaining()) as timeout:
-            return await _aread(connection, reader, timeout, sending)
-    except TimeoutError:
-        return "the time was up"
-    finally:
-        if sending is not None:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-
-
-async def _asend(connection: socket.socket, out: memoryview, pieces: Iterator[bytes]) -> None:
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(OSError):  # it has closed: what it said before that can still be read
-        await loop.sock_sendall(connection, out)
-        for piece in pieces:
-            await loop.sock_sendall(connection, piece)
-
-
-async def _aread(
-    connection: socket.socket, reader: ReplyReader, timeout: asyncio.Timeout, sending: asyncio.Future[None] | None
-) -> str:
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            received = await loop.sock_recv(connection, 4096)
-        except OSError as error:
-            return f"the connection broke ({words(error)})"
-        if not received:
-            return "the connection was closed"
-        reader.feed(received)
-        if reader.complete:
-            if sending is not None:
-                sending.cancel()
-            timeout.reschedule(min(loop.time() + LINGER, timeout.when() or loop.time()))
-
-
-def _told(reader: ReplyReader, fault: str, address: ScannerAddress) -> ScanAnswer:
+def told(reader: ReplyReader, fault: str, address: ScannerAddress) -> ScanAnswer:
     answer = reader.answer(fault)
     return ScanAnswer(answer.state, answer.names, str(address), answer.detail, answer.lost)
 
 
-def _unreached(address: ScannerAddress, error: Exception) -> ScanAnswer:
+def unreached(address: ScannerAddress, error: Exception) -> ScanAnswer:
     return ScanAnswer(ScanState.UNAVAILABLE, (), str(address), f"not reached: {words(error)}")
 
 

@@ -1,4 +1,4 @@
-"""EICAR in every wrapping that mail programs open, against a real clamd: found in each, by the check as the chain runs it.
+"""EICAR in every wrapping that mail programs open, against a real clamd, by the check as the chain runs it.
 
 And the other way round: mail that is like it in size is not called infected.
 """
@@ -44,7 +44,9 @@ def part(headers: bytes, body: bytes, boundary: bytes = b"b") -> bytes:
     return b"--" + boundary + b"\n" + headers + b"\n" + body + b"\n"
 
 
-def mixed(*parts: bytes, head: bytes = b"Content-Type: multipart/mixed; boundary=b\n", end: bytes = b"--b--\n") -> bytes:
+def mixed(
+    *parts: bytes, head: bytes = b"Content-Type: multipart/mixed; boundary=b\n", end: bytes = b"--b--\n"
+) -> bytes:
     text = part(b"Content-Type: text/plain\n", b"see below")
     return b"From: a@example.net\nSubject: x\nMIME-Version: 1.0\n" + head + b"\n" + text + b"".join(parts) + end
 
@@ -95,9 +97,14 @@ BIG = b"x" * 700_000
 MAILS = {
     "base64": coded(EICAR),
     "base64 on one line": mixed(part(OCTETS + CODED, base64.b64encode(EICAR))),
-    "quoted-printable": mixed(part(OCTETS + b"Content-Transfer-Encoding: quoted-printable\n", quopri.encodestring(EICAR))),
-    "all quoted": mixed(part(OCTETS + b"Content-Transfer-Encoding: quoted-printable\n",
-                             b"=\n".join(b"=%02X" % octet for octet in EICAR))),
+    "quoted-printable": mixed(
+        part(OCTETS + b"Content-Transfer-Encoding: quoted-printable\n", quopri.encodestring(EICAR))
+    ),
+    "all quoted": mixed(
+        part(
+            OCTETS + b"Content-Transfer-Encoding: quoted-printable\n", b"=\n".join(b"=%02X" % octet for octet in EICAR)
+        )
+    ),
     "8bit": mixed(part(OCTETS + b"Content-Transfer-Encoding: 8bit\n", EICAR)),
     "binary": mixed(part(OCTETS + b"Content-Transfer-Encoding: binary\n", EICAR)),
     "uuencode by label": mixed(part(OCTETS + b"Content-Transfer-Encoding: x-uuencode\n", uuencoded(EICAR))),
@@ -109,24 +116,38 @@ MAILS = {
     "tar.bz2": coded(bz2.compress(tarred(EICAR))),
     "tar.xz": coded(lzma.compress(tarred(EICAR))),
     "message/rfc822": forwarded(),
-    "message/rfc822 in base64": mixed(part(b"Content-Type: message/rfc822\n" + CODED, base64.encodebytes(coded(EICAR)))),
+    "message/rfc822 in base64": mixed(
+        part(b"Content-Type: message/rfc822\n" + CODED, base64.encodebytes(coded(EICAR)))
+    ),
     "two types, multipart first": b"Subject: x\nContent-Type: multipart/mixed; boundary=b\nContent-Type: text/plain\n\n"
-                                  + part(OCTETS + CODED, B64) + b"--b--\n",
+    + part(OCTETS + CODED, B64)
+    + b"--b--\n",
     "two types, multipart last": b"Subject: x\nContent-Type: text/plain\nContent-Type: multipart/mixed; boundary=b\n\n"
-                                 + part(OCTETS + CODED, B64) + b"--b--\n",
+    + part(OCTETS + CODED, B64)
+    + b"--b--\n",
     "two encodings, the true one last": mixed(part(OCTETS + b"Content-Transfer-Encoding: 7bit\n" + CODED, B64)),
     "two encodings, the true one first": mixed(part(OCTETS + CODED + b"Content-Transfer-Encoding: 7bit\n", B64)),
-    "base64 with junk": mixed(part(OCTETS + CODED, b"!".join(base64.b64encode(EICAR)[at : at + 7] for at in range(0, 99, 7)))),
-    "base64 with dashes and dots": mixed(part(OCTETS + CODED, b".-".join(bytes([octet]) for octet in base64.b64encode(EICAR)))),
+    "base64 with junk": mixed(
+        part(OCTETS + CODED, b"!".join(base64.b64encode(EICAR)[at : at + 7] for at in range(0, 99, 7)))
+    ),
+    "base64 with dashes and dots": mixed(
+        part(OCTETS + CODED, b".-".join(bytes([octet]) for octet in base64.b64encode(EICAR)))
+    ),
     "base64 with an early end": mixed(part(OCTETS + CODED, base64.b64encode(EICAR[:1]) + base64.b64encode(EICAR[1:]))),
     "base64 without padding": mixed(part(OCTETS + CODED, base64.b64encode(EICAR).rstrip(b"="))),
     "an encoding with a remark": mixed(part(OCTETS + b"Content-Transfer-Encoding: base64 (really)\n", B64)),
     "an encoding of another name": mixed(part(OCTETS + b"Content-Transfer-Encoding: x-base64\n", B64)),
     "an encoding in quotes": mixed(part(OCTETS + b'Content-Transfer-Encoding: "base64"\n', B64)),
     "no encoding said": mixed(part(OCTETS + b"Content-Transfer-Encoding: what\n", B64)),
-    "two boundaries, the first": mixed(part(OCTETS + CODED, B64), head=b'Content-Type: multipart/mixed; boundary=b; boundary="c"\n'),
-    "two boundaries, the last": mixed(part(OCTETS + CODED, B64), head=b'Content-Type: multipart/mixed; boundary=c; boundary="b"\n'),
-    "a boundary in two forms": mixed(part(OCTETS + CODED, B64), head=b"Content-Type: multipart/mixed; boundary=c; boundary*=b\n"),
+    "two boundaries, the first": mixed(
+        part(OCTETS + CODED, B64), head=b'Content-Type: multipart/mixed; boundary=b; boundary="c"\n'
+    ),
+    "two boundaries, the last": mixed(
+        part(OCTETS + CODED, B64), head=b'Content-Type: multipart/mixed; boundary=c; boundary="b"\n'
+    ),
+    "a boundary in two forms": mixed(
+        part(OCTETS + CODED, B64), head=b"Content-Type: multipart/mixed; boundary=c; boundary*=b\n"
+    ),
     "an early terminator": mixed(b"--b--\n", part(OCTETS + CODED, B64)),
     "two early terminators": mixed(b"--b--\n--b--\n", part(OCTETS + CODED, B64)),
     "no terminator": mixed(part(OCTETS + CODED, B64), end=b""),
@@ -138,14 +159,18 @@ MAILS = {
     "CR alone": coded(EICAR).replace(b"\n", b"\r"),
     "NUL in the headers": coded(EICAR).replace(b"Content-Transfer", b"Content\0-Transfer"),
     "a blank before the colon": coded(EICAR).replace(b"Content-Transfer-Encoding:", b"Content-Transfer-Encoding :"),
-    "a folded header": coded(EICAR).replace(b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding:\n base64"),
+    "a folded header": coded(EICAR).replace(
+        b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding:\n base64"
+    ),
     "capitals": coded(EICAR).replace(b"base64", b"BaSe64"),
     "external parts beyond the limit": mixed(*(part(OCTETS, BIG) for _ in range(3)), part(OCTETS + CODED, B64)),
-    "beyond the limit, in a message": mixed(part(b"Content-Type: message/rfc822\n", mixed(part(OCTETS, BIG), part(OCTETS, BIG), part(OCTETS + CODED, B64)))),
+    "beyond the limit, in a message": mixed(
+        part(b"Content-Type: message/rfc822\n", mixed(part(OCTETS, BIG), part(OCTETS, BIG), part(OCTETS + CODED, B64)))
+    ),
     "8 messages deep": deep(8, coded(EICAR)),
     "20 messages deep": deep(20, coded(EICAR)),
     "an mbox line before it": b"From a@example.net Mon Nov 24 00:00:00 2026\n" + coded(EICAR),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", MAILS)
@@ -159,7 +184,10 @@ def test_eicar_is_caught(chain: FilterChain, form: str) -> None:
 def test_what_lies_too_deep_is_never_called_clean(chain: FilterChain, levels: int) -> None:
     """clamd calls it clean although it is told to say what it skips."""
     verdict = chain.check(deep(levels, coded(EICAR)))
-    assert {symbol.name for symbol in (*verdict.symbols, *verdict.unknown)} & {"VIRUS_INFECTED", "VIRUS_LIMITS_EXCEEDED"}
+    assert {symbol.name for symbol in (*verdict.symbols, *verdict.unknown)} & {
+        "VIRUS_INFECTED",
+        "VIRUS_LIMITS_EXCEEDED",
+    }
     assert verdict.action.value == "quarantine"
 
 
@@ -185,5 +213,7 @@ def test_corpus_mails_of_like_size_are_not_infected(chain: FilterChain) -> None:
     mails = [item.raw for item in read_archive(path) if isinstance(item, ArchivedMail)]
     size = len(MAILS["base64"])
     nearest = sorted(mails, key=lambda raw: abs(len(raw) - size))[:1000]
-    found = Counter(symbol.name for verdict in chain.check_many(nearest) for symbol in (*verdict.symbols, *verdict.unknown))
+    found = Counter(
+        symbol.name for verdict in chain.check_many(nearest) for symbol in (*verdict.symbols, *verdict.unknown)
+    )
     assert not found, found
