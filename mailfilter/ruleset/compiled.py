@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .hyper import Compiler
 
 _log = logging.getLogger("mailfilter")
-MAX_PATTERN = 32_000
+MAX_PATTERN = 75_000
 """Characters of a pattern, tags replaced, beyond which it is not run: no first look is quick enough."""
 TIMEOUT = 0.1
 """Seconds that one rule may take in one mail."""
@@ -61,7 +61,8 @@ class CompiledRules:
 
     ``timeout``  seconds a rule may take in one mail; ``cache``  a folder for compiled databases (`None`: the user's
     own, ``""``: none); ``fast``  whether hyperscan is used (`None`: if it is there); ``scores``  points that replace
-    those of the rule files; a rule that has some here runs even where the files switch it off; ``progress``  is called with the number of patterns done.
+    those of the rule files; a rule that has some here runs even where the files switch it off; ``progress``  is
+    called with the number of patterns done.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class CompiledRules:
         unknown = [
             rule.name
             for rule in rules.rules.values()
-            if rule.name not in self.running and rule.kind is not Kind.META and not rule.is_net and not self.is_off(rule)
+            if rule.name not in self.running and rule.kind is not Kind.META and not (rule.is_net or self.is_off(rule))
         ]
         self.metas = Metas(rules.rules, unknown, off)
         self.unknown = frozenset(unknown)

@@ -80,16 +80,27 @@ def _form(expression: bytes, flags: str, more: int = 0) -> Form:
 
 
 class Look:
-    """The databases of one group, for ASCII text and for what comes on top with any other."""
+    """The databases of one group, for ASCII text and for what comes on top with any other.
 
-    def __init__(self, plain: Sequence[_Database], wide: Sequence[_Database], always: Sequence[int]) -> None:
-        self.plain, self.wide, self.always = tuple(plain), tuple(wide), tuple(always)
+    ``always`` and ``always_wide``  numbers of patterns that no database holds.
+    """
+
+    def __init__(
+        self,
+        plain: Sequence[_Database],
+        wide: Sequence[_Database],
+        always: Sequence[int],
+        always_wide: Sequence[int],
+    ) -> None:
+        self.plain, self.wide = tuple(plain), tuple(wide)
+        self.always, self.always_wide = tuple(always), tuple(always_wide)
 
     def __call__(self, text: bytes, ascii_only: bool) -> list[tuple[int, int]]:
         found = [(number, 0) for number in self.always]
         for database in self.plain:
             database.scan(text, found)
         if not ascii_only:
+            found += [(number, 0) for number in self.always_wide]
             for database in self.wide:
                 database.scan(text, found)
         return found
@@ -131,24 +142,18 @@ class Compiler:
 
     def look(self, targets: Sequence[Target]) -> FirstLook:
         """The first look of a group."""
-        plain: list[tuple[int, Form]] = []
-        wide: list[tuple[int, Form]] = []
-        always: list[int] = []
-        for number, target in enumerate(targets):
-            same = target.lean is target.exact
-            for pattern, place in ((target.lean.pattern if target.lean else None, plain),) + (
-                () if same else ((target.pattern, wide),)
-            ):
-                if pattern is None:
-                    continue
-                form = self.choose(pattern)
-                if form is None:
-                    always.append(number)
-                else:
-                    place.append((number, form))
+        kinds = [
+            [(number, target.lean.pattern) for number, target in enumerate(targets) if target.lean],
+            [(number, target.pattern) for number, target in enumerate(targets) if target.lean is not target.exact],
+        ]
+        databases, always = [], []
+        for patterns in kinds:
+            formed = [(number, self.choose(pattern)) for number, pattern in patterns]
+            left_out = [number for number, form in formed if form is None]
+            databases.append(self._databases([(number, form) for number, form in formed if form], left_out))
+            always.append(sorted(left_out))
         self.progress(len(targets))
-        databases = [self._databases(entries, always) for entries in (plain, wide)]
-        return Look(databases[0], databases[1], sorted(set(always)))
+        return Look(databases[0], databases[1], always[0], always[1])
 
     def choose(self, pattern: Pattern) -> Form | None:
         """The first form that hyperscan takes; what it took and what not is kept in the cache."""

@@ -83,7 +83,7 @@ def _has_long_repeat(items: Any) -> bool:
 
 
 def _size(items: Any) -> int:
-    """Elements of a sequence, those within groups counted."""
+    """Elements of a sequence, those within groups counted, alternatives above ASCII alone not."""
     total = 0
     stack = list(items)
     while stack:
@@ -97,7 +97,7 @@ def _size(items: Any) -> int:
             case "ATOMIC_GROUP":
                 stack += list(value)
             case "BRANCH":
-                stack += [item for branch in value[1] for item in branch]
+                stack += [item for branch in value[1] if _high(branch) is None for item in branch]
     return total
 
 

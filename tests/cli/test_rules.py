@@ -11,7 +11,8 @@ from mailfilter.cli import main
 
 def test_lint_names_every_fault_and_counts_by_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "own.cf"
-    path.write_text("body FINE /x/\nbodyy WRONG /x/\nbody ALSO eval:nobody()\nscore NONE 1\nbody OFF /x/\nscore OFF 0\n")
+    text = "body FINE /x/\nbodyy WRONG /x/\nbody ALSO eval:nobody()\nscore NONE 1\nbody OFF /x/\nscore OFF 0\n"
+    path.write_text(text)
     assert main(["rules", "lint", str(path)]) == 1
     out = capsys.readouterr().out.splitlines()
     assert out[:4] == [
