@@ -9,9 +9,13 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mailfilter.authentication import arc, dkim
+from mailfilter.authentication.arc import ArcAnswer
+from mailfilter.authentication.signed import SignedMail
 from mailfilter.authentication.spf import SpfAnswer, SpfResult, check_helo, check_mail_from
 from mailfilter.lookups import DnsState
 
@@ -28,8 +32,25 @@ class Case(NamedTuple):
     left_out: str = ""
 
 
-SIZES = {"spf-rfc7208": 203, "spf-rfc4408": 191, "spf-third": 163}
+SIZES = {
+    "spf-rfc7208": 203,
+    "spf-rfc4408": 191,
+    "spf-third": 163,
+    "dkim-third": 6,
+    "arc-validation": 171,
+    "arc-third": 2,
+}
 """The suites and how many cases each has."""
+SIGNED_AT = 1_667_870_000
+"""The time at which the mails of the third suite are looked at."""
+NOT_RUN = {
+    "arc_test_suite/tests/arc-draft-sign-tests.yml": "nothing is signed here",
+    "arc_test_suite/tests/unused_tests.yml": "not in use by the suite itself",
+    "pyspf/test/test.yml": "the lax and harsh modes of pyspf, which are not RFC 7208",
+    "stalwart_mail_auth/resources/dkim2": "DKIM2 is another protocol, a draft",
+    "stalwart_mail_auth/resources/dmarc-feedback": "reports about DMARC, not its evaluation; no DMARC cases are there",
+}
+"""What of the suites is left alone as a whole, and why."""
 _A_ONLY = "exists asks for A records even for an IPv6 client (RFC 7208 section 5.7); the case has AAAA only"
 LEFT_OUT: Mapping[tuple[str, str], str] = {
     ("spf-third", "all: All test 1"): "a syntax error anywhere is permerror, after all too (RFC 7208 section 4.6)",
@@ -54,6 +75,9 @@ def cases(root: Path) -> Iterator[Case]:
     yield from _pyspf("spf-rfc4408", root / "pyspf/test/rfc4408-tests.yml")
     for path in sorted((root / "stalwart_mail_auth/resources/spf").glob("*.yml")):
         yield from _stalwart_spf(path)
+    yield from _arc(root / "arc_test_suite/tests/arc-draft-validation-tests.yml")
+    yield from _third_mails("dkim-third", root / "stalwart_mail_auth/resources/dkim", _dkim)
+    yield from _third_mails("arc-third", root / "stalwart_mail_auth/resources/arc", _chain)
 
 
 def _pyspf(suite: str, path: Path) -> Iterator[Case]:
@@ -158,3 +182,34 @@ def _stalwart_case(name: str, test: Mapping[str, str], zone: Mapping[str, Record
         return f"{answer.result.value} {answer.explanation}".strip()
 
     return Case("spf-third", name, (test["expect"],), outcome, LEFT_OUT.get(("spf-third", name), ""))
+
+
+def _arc(path: Path) -> Iterator[Case]:
+    import yaml
+
+    for scenario in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        keys = scenario.get("txt-records") or {}
+        zone: dict[str, Records] = {name: {"TXT": ["".join(text.split("\n"))]} for name, text in keys.items()}
+        for name, test in scenario["tests"].items():
+            # no word where the newest seal says itself that the chain is broken: RFC 8617 section 5.2 step 2
+            expected = tuple(str(test["cv"]).lower().split()) or ("fail",)
+            yield Case("arc-validation", name, expected, partial(_chain, test["message"].encode(), zone))
+
+
+def _chain(raw: bytes, zone: Mapping[str, Records]) -> str:
+    answer: ArcAnswer = Zones(zone).play(arc.verify(SignedMail(raw)))
+    return answer.outcome.value
+
+
+def _dkim(raw: bytes, zone: Mapping[str, Records]) -> str:
+    answers: tuple[dkim.DkimAnswer, ...] = Zones(zone).play(dkim.verify(SignedMail(raw), SIGNED_AT))
+    return " ".join(sorted({answer.outcome.value for answer in answers}))
+
+
+def _third_mails(suite: str, folder: Path, check: Callable[[bytes, Mapping[str, Records]], str]) -> Iterator[Case]:
+    """Mails below the keys that they need, a line each."""
+    for path in sorted(folder.glob("*.txt")):
+        head, _, raw = path.read_bytes().partition(b"\n\n")
+        lines = [line.split(None, 1) for line in head.decode().splitlines()]
+        zone: dict[str, Records] = {name: {"TXT": [text]} for name, text in lines}
+        yield Case(suite, path.name, ("pass",), partial(check, raw, zone))

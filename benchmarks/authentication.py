@@ -33,3 +33,5 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         row["cpu_ms"] += (time.process_time() - begun) * 1000
     for row in rows.values():
         yield {**row, "cpu_ms": round(row["cpu_ms"], 1)}
+    for name, reason in auth_suites.NOT_RUN.items():
+        yield {"suite": name, "not_run": reason}
