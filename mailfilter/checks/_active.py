@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from ._unpack import Budget, Unread, unpack
 
@@ -16,7 +17,11 @@ _MOST_STREAMS = 30
 """Compressed object streams of one PDF that are looked into."""
 _STREAM_SIZE = 1 << 20
 
+_MOST_NAMES = 20_000
+"""Escaped names of one PDF that are looked at."""
+
 _PDF_NAME = re.compile(rb"/(JavaScript|JS|Launch)(?![A-Za-z0-9#])")
+_PDF_ESCAPED = re.compile(rb"/[A-Za-z]{0,10}#[0-9A-Fa-f]{2}[A-Za-z0-9#]{0,30}")
 _PDF_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
 _OBJECT_STREAM = re.compile(rb"/ObjStm\b")
 
@@ -34,8 +39,9 @@ def pdf_actions(data: bytes, budget: Budget) -> Iterator[str]:
     """``script`` and ``launch``, each once, where a PDF has such an action, also within compressed objects."""
     found: set[str] = set()
     for text in _pdf_texts(data[:LONGEST], budget):
-        if b"#" in text:
-            text = _PDF_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), text)
+        for escaped in islice(_PDF_ESCAPED.finditer(text), _MOST_NAMES):
+            name = _PDF_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), escaped[0])
+            found.update("launch" if match[1] == b"Launch" else "script" for match in _PDF_NAME.finditer(name))
         found.update("launch" if match[1] == b"Launch" else "script" for match in _PDF_NAME.finditer(text))
     yield from sorted(found)
 

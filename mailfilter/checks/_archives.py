@@ -148,12 +148,13 @@ def _zip(data: bytes, place: str, budget: Budget, peeks: int) -> Iterator[tuple[
 
 
 def _zipped(packed: memoryview, method: int, size: int, budget: Budget) -> _Content | None:
-    if method == STORED:
-        return lambda first: (bytes(packed[:1024]), b"" if first else bytes(packed[:MAX_OPEN]))
-    if method != DEFLATED:
+    if method not in (STORED, DEFLATED):
         return None
 
     def content(first: bool) -> tuple[bytes, bytes]:
+        if method == STORED:
+            budget.take_work(0 if first else min(len(packed), MAX_OPEN))
+            return bytes(packed[:1024]), b"" if first else bytes(packed[:MAX_OPEN])
         if first:
             if len(packed) >= _SUSPECT and size < len(packed) * BOMB_RATIO:
                 _check_rate(packed, budget)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 RAR4, RAR5 = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"
 
+_MOST_BLOCKS = 50_000
 _MAIN4, _FILE4, _END4 = 0x73, 0x74, 0x7B
 _FILE5, _ENCRYPTION5, _END5 = 2, 4, 5
 _HEADER4 = struct.Struct("<xxBHH")
@@ -34,7 +35,7 @@ def rar_entries(data: bytes) -> Iterator[RarEntry]:
 
 
 def _entries4(data: bytes, at: int) -> Iterator[RarEntry]:
-    while True:
+    for _ in range(_MOST_BLOCKS):
         kind, flags, size = _HEADER4.unpack_from(data, at)
         if kind == _MAIN4 and flags & 0x80:
             yield RarEntry("", True)
@@ -61,7 +62,7 @@ def _name4(field: bytes) -> str:
 
 
 def _entries5(data: bytes, at: int) -> Iterator[RarEntry]:
-    while True:
+    for _ in range(_MOST_BLOCKS):
         size, start = _vint(data, at + 4)
         end = start + size
         kind, at = _vint(data, start)

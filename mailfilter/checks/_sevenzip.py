@@ -10,10 +10,11 @@ SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 _AES = b"\x06\xf1\x07\x01"
 _LZMA1, _LZMA2, _COPY = b"\x03\x01\x01", b"\x21", b"\x00"
 _ENCODED, _PACK, _SIZE, _UNPACK, _FOLDER, _UNPACK_SIZE, _NAMES = 0x17, 0x06, 0x09, 0x07, 0x0B, 0x0C, 0x11
-_MOST_HEADER = 4 << 20
+_MOST_HEADER = 1 << 20
 """Octets of a header that are looked at."""
 _MOST_PLACES = 2_000
-"""Places in a header that are tried as the list of names."""
+_MOST_LISTS = 20
+"""Places in a header that are tried as the list of names, and how many of them are read."""
 
 
 class SevenZip(NamedTuple):
@@ -83,9 +84,9 @@ def _undo(coder: bytes, properties: bytes, stream: bytes, size: int) -> bytes:
 
 def _names(header: bytes) -> Iterator[str]:
     """Every list of names that is to be found: UTF-16, each ended by NUL, behind its property's number and length."""
-    at = header.find(_NAMES)
+    at, lists = header.find(_NAMES), 0
     for _ in range(_MOST_PLACES):
-        if at < 0:
+        if at < 0 or lists == _MOST_LISTS:
             return
         try:
             size, start = _number(header, at + 1)
@@ -93,6 +94,7 @@ def _names(header: bytes) -> Iterator[str]:
             return
         field = header[start + 1 : start + size]
         if size > 4 and size % 2 and header[start] == 0 and len(field) == size - 1 and field.endswith(b"\0\0"):
+            lists += 1
             text = field.decode("utf-16-le", "replace")
             if "\0\0" not in text:
                 yield from text[:-1].split("\0")

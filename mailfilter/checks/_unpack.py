@@ -24,6 +24,7 @@ BOMB_RATIO = 100
 
 _CHUNK = 65_536
 _SAMPLE = 2 << 20
+_MEASURED = 64 << 20
 _MOST_STREAMS = 50
 _LZMA_MEMORY = 64 << 20
 _FAULTS = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError)
@@ -103,7 +104,7 @@ def measure(method: str, data: bytes | memoryview, budget: Budget) -> None:
 
     The output is thrown away.  A slow method's stream is called a bomb sooner, at a rate that is the higher.
     """
-    most, seen = BOMB_SIZE // _COST[method], 0
+    most, seen = min(_MEASURED, BOMB_SIZE // _COST[method]), 0
     for piece, read in pieces(method, data):
         seen += len(piece)
         if seen >= most:

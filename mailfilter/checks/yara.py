@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from ..deadline import Deadline
 from ..errors import MissingExtraError, SettingError
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
@@ -17,7 +18,7 @@ from . import Mail
 MOST = 500
 """Parts of one mail that are looked at."""
 SECONDS = 2
-"""Time that the rules get for one part; one that needs more was not looked at."""
+"""Time that the rules get for one mail; what they do not come to was not looked at."""
 _RULE_FILES = (".yar", ".yara")
 
 
@@ -57,15 +58,19 @@ class YaraCheck:
         message = mail.message
         parts = [("the whole mail", message.raw)]
         parts += [(f"part {part.path}", part.data) for part in message.parts[:MOST] if not part.is_container]
+        deadline = Deadline.after(SECONDS)
         for place, data in parts:
             try:
                 matches = self._rules.match(data=data, timeout=SECONDS)
             except self._yara.Error as error:
                 found.setdefault("YARA_UNKNOWN", {})[f"{place}: {error}"] = None
-                continue
+                matches = []
             for match in matches:
                 name = "YARA_MALWARE" if match.meta.get("malware") is True else "YARA_MATCH"
                 found.setdefault(name, {})[f"{match.rule} in {place}"] = None
+            if deadline.expired and place != parts[-1][0]:
+                found.setdefault("YARA_UNKNOWN", {})[f"the time was up after {place}"] = None
+                break
         return tuple(Symbol(name, 1.0, "; ".join(evidence)[:500]) for name, evidence in found.items())
 
 
