@@ -30,7 +30,7 @@ _WANTED = {
     "meta": ("content",),
 }
 _NAME = re.compile(r"(/?[A-Za-z][^\s>]{0,60})")
-_VALUE = r"""\s*=\s*(?:"([^"]*)"?|'([^']*)'?|([^\s>"'][^\s>]*))"""
+_VALUE = r"""\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"'][^\s>]*))"""
 _ATTRIBUTES = {
     name: re.compile(rf"(?:\A|[\s\"'/]){name}{_VALUE}", re.I)
     for name in ("background", "href", "data-saferedirecturl", "src", "action", "content", "http-equiv")
