@@ -42,20 +42,21 @@ class _Talk:
         self.reader = ReplyReader()
         self._loop = loop = asyncio.get_running_loop()
         self._connection, self._deadline = connection, deadline
+        self._number = connection.fileno()  # given a socket object, a loop spends more on naming it than on watching it
         self.ended: asyncio.Future[str] = loop.create_future()
         self._pieces = instream(data)
         self._out = send(connection, memoryview(next(self._pieces)), self._pieces)
-        loop.add_reader(connection, self._readable)
+        loop.add_reader(self._number, self._readable)
         if self._out:
-            loop.add_writer(connection, self._writable)
+            loop.add_writer(self._number, self._writable)
         self._timer = loop.call_later(deadline.remaining(), self._end, "the time was up")
 
     def close(self) -> None:
         """Watch nothing any more."""
         self._timer.cancel()
-        self._loop.remove_reader(self._connection)
+        self._loop.remove_reader(self._number)
         if self._out:
-            self._loop.remove_writer(self._connection)
+            self._loop.remove_writer(self._number)
 
     def _end(self, fault: str) -> None:
         if not self.ended.done():
@@ -84,7 +85,7 @@ class _Talk:
 
     def _stop_sending(self) -> memoryview:
         if self._out:
-            self._loop.remove_writer(self._connection)
+            self._loop.remove_writer(self._number)
         self._out = memoryview(b"")
         return self._out
 
@@ -133,12 +134,12 @@ async def _wait_writable(connection: socket.socket, deadline: Deadline) -> None:
         if not writable.done():
             writable.set_result(None)
 
-    loop.add_writer(connection, wake)
+    loop.add_writer(connection.fileno(), wake)
     try:
         async with asyncio.timeout(deadline.remaining()):
             await writable
     finally:
-        loop.remove_writer(connection)
+        loop.remove_writer(connection.fileno())
 
 
 async def _connect_unix(path: str, deadline: Deadline) -> socket.socket:

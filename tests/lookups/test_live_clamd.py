@@ -184,6 +184,48 @@ def test_a_scanner_that_is_killed_is_never_clean(own_clamd: Clamd) -> None:
     assert lookup.ask(ScanQuestion(data), Deadline.after(10)).state is ScanState.INFECTED
 
 
+def test_64_scans_at_once_while_the_scanner_is_killed_stopped_and_reloaded(own_clamd: Clamd) -> None:
+    """From threads and under asyncio over one client: never clean, and each within the deadline and a tenth."""
+    lookup, seconds = ClamdLookup([own_clamd.tcp]), 2.0
+    questions = [ScanQuestion(b"x" * (997 * number) + MARKER) for number in range(64)]
+    stopped = threading.Event()
+
+    def trouble() -> None:
+        while not stopped.is_set():
+            own_clamd.send(signal.SIGSTOP)
+            time.sleep(0.05)
+            own_clamd.send(signal.SIGCONT)
+            lookup.reload(Deadline.after(1))
+            stopped.wait(0.02)
+            own_clamd.kill()
+            own_clamd.start()
+
+    def blocking(question: ScanQuestion) -> tuple[ScanState, float]:
+        begun = time.monotonic()
+        return lookup.ask(question, Deadline.after(seconds)).state, time.monotonic() - begun
+
+    async def awaited(question: ScanQuestion) -> tuple[ScanState, float]:
+        begun = time.monotonic()
+        return (await lookup.aask(question, Deadline.after(seconds))).state, time.monotonic() - begun
+
+    async def all_awaited() -> list[tuple[ScanState, float]]:
+        return await asyncio.gather(*map(awaited, questions))
+
+    troubling = threading.Thread(target=trouble)
+    troubling.start()
+    found: list[tuple[ScanState, float]] = []
+    try:
+        with ThreadPoolExecutor(64) as pool:
+            for _ in range(2):
+                found += pool.map(blocking, questions)
+                found += asyncio.run(all_awaited())
+    finally:
+        stopped.set()
+        troubling.join()
+    assert {state for state, _ in found} <= {ScanState.INFECTED, ScanState.UNAVAILABLE}
+    assert max(taken for _, taken in found) < seconds * 1.1 + 0.5  # the threads share two cores
+
+
 @pytest.mark.parametrize(("transport", "size"), [("tcp", 5_000_000), ("unix", 100)])
 def test_a_scanner_that_is_stopped_costs_the_deadline_and_no_more(own_clamd: Clamd, transport: str, size: int) -> None:
     lookup = ClamdLookup([getattr(own_clamd, transport)])
