@@ -45,18 +45,18 @@ class Message:
     """
 
     __slots__ = (
-        "_attachments", "_by_name", "_defects", "_digest", "_links", "_mbox_from", "_others", "_parts", "_raw",
+        "_attachments", "_by_name", "_defects", "_digest", "_given", "_links", "_others", "_parts", "_raw",
         "_reader", "_readings", "_root", "_texts",
     )  # fmt: skip
 
     def __init__(self, raw: bytes | bytearray | memoryview) -> None:
         raw = bytes(raw)
-        self._mbox_from = b""
+        start = 0
         if raw.startswith((b"From ", b">From ")):
-            end = raw.find(b"\n") + 1 or len(raw)
-            self._mbox_from, raw = raw[:end].rstrip(b"\r\n"), raw[end:]
-        self._raw = raw
-        self._reader = Reader(raw, {})
+            start = raw.find(b"\n") + 1 or raw.find(b"\r") + 1 or len(raw)
+        self._given = raw
+        self._raw: bytes | None = None if start else raw
+        self._reader = Reader(raw, start, {})
         self._root: Part | None = None
         self._others: list[Reading] | None = None
         self._readings: tuple[Reading, ...] | None = None
@@ -69,26 +69,28 @@ class Message:
         self._digest = ""
 
     def __repr__(self) -> str:
-        return f"<Message {len(self._raw)} bytes, {self.root.content_type}>"
+        return f"<Message {len(self.raw)} bytes, {self.root.content_type}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Message, (self._mbox_from + b"\n" + self._raw if self._mbox_from else self._raw,))
+        return (Message, (self._given,))
 
     @property
     def raw(self) -> bytes:
         """The bytes of the mail."""
+        if self._raw is None:
+            self._raw = self._given[self._reader.base :]
         return self._raw
 
     @property
     def mbox_from(self) -> bytes:
         """The mbox line that stood before the mail."""
-        return self._mbox_from
+        return self._given[: self._reader.base].rstrip(b"\r\n")
 
     @property
     def digest(self) -> str:
         """SHA-256 of `raw`, hexadecimal."""
         if not self._digest:
-            self._digest = hashlib.sha256(self._raw).hexdigest()
+            self._digest = hashlib.sha256(self.raw).hexdigest()
         return self._digest
 
     @property

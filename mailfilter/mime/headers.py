@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from .defects import DefectKind
-from .words import header_text, unfold
+from .words import header_text
 
 MAX_HEADERS = 2000
 """Header lines of one entity that become a `Header` each; of the rest only the MIME ones do."""
@@ -27,18 +27,26 @@ class Header(NamedTuple):
     """One header.
 
     ``name``  as written.
-    ``value``  as a reader sees it: one line, trimmed, encoded words and 8-bit bytes decoded.
-    ``latin1``  what follows the colon as written, each byte one character.
+    ``latin1``  what follows the colon as written, folds kept, without the last line end; each byte one character.
+    ``charset``  what bytes above 127 mean if they are not UTF-8.
     """
 
     name: str
-    value: str
     latin1: str
+    charset: str = ""
+
+    @property
+    def value(self) -> str:
+        """As a reader sees it: one line, trimmed, encoded words and 8-bit bytes decoded."""
+        text = self[1]
+        if "?" in text or not text.isascii() or "\r" in text:
+            return header_text(text, self[2])
+        return (text.replace("\n", "") if "\n" in text else text).strip()
 
     @property
     def raw(self) -> bytes:
         """What follows the colon as written, folds kept, without the last line end."""
-        return self[2].encode("latin-1")
+        return self[1].encode("latin-1")
 
 
 class Chooser(Protocol):
@@ -73,13 +81,8 @@ class Block(NamedTuple):
         return values
 
     def headers(self, charset: str) -> tuple[Header, ...]:
-        """The headers decoded; ``charset`` is what bytes above 127 mean that are not UTF-8."""
-        written, raws, _, _, plain = self
-        if plain:
-            values = [unfold(raw).strip() if "\n" in raw else raw.strip() for raw in raws]
-        else:
-            values = [header_text(raw, charset) for raw in raws]
-        return tuple(map(_new, repeat(Header), zip(written, values, raws, strict=False)))
+        """The headers; ``charset`` is what bytes above 127 mean that are not UTF-8."""
+        return tuple(map(_new, repeat(Header), zip(self[0], self[1], repeat(charset), strict=False)))
 
 
 NO_BLOCK = Block((), (), [], 0, True)

@@ -11,35 +11,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import NamedTuple
 
 from .attributes import ATTRIBUTES, attribute, resolved, unescape
+from .chunks import BREAK, MARKS, SHRUNK, marked_chunks
 from .links import Link, Origin
 from .tags import ANCHOR, ANCHOR_END, BLOCK, CELL, CLOSED_BY_NEXT, INLINE, KINDS, NOTHING, RAW, VOID
 
-_BREAK, _VEILED, _SHRUNK = "\x1e", "\x1c", "\x1d"
-"""Marks of ours, dropped from the source: the end of a line; and, before what follows a ``<``, that the tag hides
-its content wholly, or until a font size is set."""
-_MARKS = (_VEILED, _SHRUNK)
-_DROP = {ord(mark): None for mark in (_BREAK, _VEILED, _SHRUNK)}
-_SEPARATORS = {BLOCK: _BREAK, CELL: " "}
+_SEPARATORS = {BLOCK: BREAK, CELL: " "}
 
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]*")
 _QUOTED = re.compile(r"""=\s{0,20}(?:"[^"]*"|'[^']*')""")
 _OPENED = re.compile(r"""=\s{0,20}(["'])""")
-_BLANK = r"\s{0,9}"
-_ZERO = rf"{_BLANK}:{_BLANK}0(?![.\d]{{0,20}}[1-9])"
-_HIDING = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"display{_BLANK}:{_BLANK}none",
-        rf"visibility{_BLANK}:{_BLANK}hidden",
-        rf"opacity{_ZERO}",
-        r" hidden(?=[ =/>])",
-    )
-)
-_TINY = re.compile(rf"font-size{_ZERO}")
+_BLANKS = re.compile(r"\s{2,}|[^\S ]")
+LONG_LINE = 10_000
 
 
 class Rendered(NamedTuple):
@@ -58,7 +43,7 @@ def render(source: str, max_links: int = 10_000) -> Rendered:
     if renderer.asides:
         aside = _Renderer(" ".join(renderer.asides), max_links - len(renderer.links))
         aside.run()
-        renderer.veiled += (_BREAK, *aside.shown)
+        renderer.veiled += (BREAK, *aside.shown)
         renderer.links += aside.links
         renderer.capped |= aside.capped
     links = resolved(renderer.links, renderer.base)
@@ -71,48 +56,19 @@ def _tidy(text: str) -> str:
         text = text.replace("&nbsp;", " ")
         if "&" in text:
             text = unescape(text)
-    return "\n".join([" ".join(line.split()) for line in text.split(_BREAK) if line and not line.isspace()])
+    return "\n".join([_one_line(line) for line in text.split(BREAK) if line and not line.isspace()])
 
 
-def _chunks(source: str) -> list[str]:
-    """What follows each ``<``, marked where a style hides what comes."""
-    chunks = source.split("<")
-    if source.isascii():
-        low = source.lower()
-    else:  # only ASCII in lower case: faster, and positions stay
-        low = source.encode("utf-8", "replace").lower().decode("utf-8")
-    if "style" in low or " hidden" in low:
-        for mark, patterns in ((_VEILED, _HIDING), (_SHRUNK, (_TINY,))):
-            ends = sorted([match.end() for pattern in patterns for match in pattern.finditer(low)])
-            if ends:
-                _mark(chunks, ends, mark)
-    return chunks
-
-
-def _mark(chunks: list[str], ends: list[int], mark: str) -> None:
-    """Put a mark before the chunks within whose tag one of the positions (in order) lies."""
-    following = iter(ends)
-    end = next(following, None)
-    start = 0
-    for i, total in enumerate(list(accumulate(map(len, chunks)))):
-        stop = total + i
-        while end is not None and end <= stop:
-            chunk = chunks[i]
-            if chunk[:1] not in _MARKS and ">" not in chunk[: end - start]:
-                chunks[i] = mark + chunk
-            end = next(following, None)
-        if end is None:
-            return
-        start = stop + 1
+def _one_line(line: str) -> str:
+    """Runs of blanks made one; a very long line is not cut into words, for the sake of memory."""
+    return " ".join(line.split()) if len(line) < LONG_LINE else _BLANKS.sub(" ", line).strip()
 
 
 class _Renderer:
     """One pass over one text; whoever needs more chunks takes them from the same iterator."""
 
     def __init__(self, source: str, max_links: int) -> None:
-        if _BREAK in source or _VEILED in source or _SHRUNK in source:
-            source = source.translate(_DROP)
-        chunks = _chunks(source)
+        chunks = marked_chunks(source)
         self.shown = [chunks[0]]
         self.veiled: list[str] = []
         self.asides: list[str] = []
@@ -171,7 +127,7 @@ class _Renderer:
     ) -> tuple[int, str, str]:
         """Kind, tag, and text after it, of what is not a plain tag."""
         mark = chunk[:1]
-        marked = mark in _MARKS
+        marked = mark in MARKS
         if marked:
             chunk, head = chunk[1:], head[1:]
         match = _NAME.match(chunk)
@@ -188,8 +144,8 @@ class _Renderer:
         out.append(_SEPARATORS.get(kind, ""))
         if kind == ANCHOR:
             self.collect(head, True, self.veiled)
-        self.veiled += (_BREAK, text)
-        self.walk(self.veiled, name, mark == _SHRUNK)
+        self.veiled += (BREAK, text)
+        self.walk(self.veiled, name, mark == SHRUNK)
         return NOTHING, "", ""
 
     def up_to_bracket(self, chunk: str) -> tuple[str, str]:
@@ -236,7 +192,7 @@ class _Renderer:
                 break
             skipped.append(chunk)
         if name == "title":
-            self.veiled += (_BREAK, "<".join(skipped), _BREAK)
+            self.veiled += (BREAK, "<".join(skipped), BREAK)
 
     def declaration(self, chunk: str) -> tuple[int, str, str]:
         """Comments, doctypes and the like; a ``<`` before anything else is text."""
@@ -281,7 +237,7 @@ class _Renderer:
         """An anchor ends at its end tag or where the next one starts."""
         if self.anchor:
             text = "".join(self.anchor_out[self.anchor_start :])
-            if "&" in text or _BREAK in text:
+            if "&" in text or BREAK in text:
                 text = _tidy(text)
             self.links.append((self.anchor, "href", " ".join(text.split())))
             self.anchor = ""

@@ -59,6 +59,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"ID3", "audio/mpeg"),
     (b"OggS", "audio/ogg"),
     (b"\xef\xbb\xbf", ""),
+    (b"RIFF", "application/x-riff"),
     (b"%!PS", "application/postscript"),
     (b"#!", SCRIPT),
 )
@@ -86,17 +87,26 @@ def detect(data: bytes) -> str:
         return found
     if data.find(b"%", 0, 1024) >= 0 and data.find(b"%PDF-", 0, 1028) >= 0:
         return "application/pdf"
+    if data.find(b"\0", 0, 512) >= 0 and (found := _with_nul(data)):
+        return found
+    if first in b"RrFfTtSsDdMmXx>" and data.find(b":", 0, 80) > 0 and _EML.match(data, 0, 20000):
+        return EML
+    return ""
+
+
+def _with_nul(data: bytes) -> str:
+    """Types that are told by something further on, and that have NUL bytes near their start."""
     if data[4:8] == b"ftyp":
         return "video/mp4"
     if data[257:262] == b"ustar":
         return "application/x-tar"
-    if first == b"R" and data.startswith(b"RIFF"):
-        return "image/webp" if data[8:12] == b"WEBP" else "application/x-riff"
     if data[32769:32774] == b"CD001":
         return "application/x-iso9660-image"
-    if first in b"RrFfTtSsDdMmXx>" and data.find(b":", 0, 80) > 0 and _EML.match(data, 0, 20000):
-        return EML
     return ""
+
+
+def _riff(data: bytes, kind: str) -> str:
+    return "image/webp" if data[8:12] == b"WEBP" else kind
 
 
 def _same(_data: bytes, kind: str) -> str:
@@ -154,4 +164,6 @@ def _bom(data: bytes, _kind: str) -> str:
     return _markup(data)
 
 
-_REFINE = {ZIP: _zip, CLASS: _fat_or_class, EXE: _executable, "image/bmp": _bitmap, "": _bom}
+_REFINE = {
+    ZIP: _zip, CLASS: _fat_or_class, EXE: _executable, "image/bmp": _bitmap, "application/x-riff": _riff, "": _bom,
+}  # fmt: skip

@@ -128,25 +128,32 @@ class Part:
             self._names = find_names(self._block, self._label, self._reader.charset)
         return self._names
 
+    def _place(self, span: Span | None) -> Span | None:
+        """A span of the buffer as one of `Message.raw`."""
+        if span is None or not self._mapped:
+            return None
+        base = self._reader.base
+        return (span[0] - base, span[1] - base)
+
     @property
     def span(self) -> Span | None:
         """Where the body lies in `Message.raw`; ``None`` if it lies within decoded data."""
-        return (self._start, self._end) if self._mapped else None
+        return self._place((self._start, self._end))
 
     @property
     def header_span(self) -> Span | None:
         """Where the header block lies in `Message.raw`, the empty line included."""
-        return (self._top, self._start) if self._mapped else None
+        return self._place((self._top, self._start))
 
     @property
     def preamble_span(self) -> Span | None:
         """Of a multipart: where the text before the first part lies in `Message.raw`."""
-        return self._preamble if self._mapped else None
+        return self._place(self._preamble)
 
     @property
     def epilogue_span(self) -> Span | None:
         """Of a multipart: where the text after the closing boundary lies in `Message.raw`."""
-        return self._epilogue if self._mapped else None
+        return self._place(self._epilogue)
 
     @property
     def outside(self) -> tuple[Part, ...]:

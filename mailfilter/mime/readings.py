@@ -45,7 +45,7 @@ def other_readings(reader: Reader, root: Part) -> list[Reading]:
             reader.choose(DefectKind.READING_LIMIT, "", 0)
             break
         cause, dialect = queue.pop(0)
-        other = Reader(reader.raw, dialect)
+        other = Reader(reader.raw, reader.base, dialect)
         tree = other.read()
         settle(other, tree)
         found.append(Reading(cause, tree.with_outside() if other.outside else tree))

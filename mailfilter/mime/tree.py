@@ -36,10 +36,12 @@ _HARMLESS = re.compile(r"(?:[78][ -]?bits?|none|plain|ascii|us-ascii|utf-?8|iso-
 class Reader:
     """Takes one mail apart in one dialect."""
 
-    __slots__ = ("all_ascii", "charset", "coded", "defects", "dialect", "disputes", "made", "outside", "raw")
+    __slots__ = ("base", "charset", "coded", "defects", "dialect", "disputes", "made", "outside", "raw")
 
-    def __init__(self, raw: bytes, dialect: Dialect) -> None:
+    def __init__(self, raw: bytes, base: int, dialect: Dialect) -> None:
+        """``base``: where the mail starts in ``raw``; places in the mail count from there."""
         self.raw = raw
+        self.base = base
         self.dialect = dialect
         self.disputes: dict[DefectKind, int] = {}
         self.defects: dict[Defect, None] = {}
@@ -47,7 +49,6 @@ class Reader:
         self.charset = ""
         self.coded = False
         self.outside: DefectKind | None = None
-        self.all_ascii = raw.isascii()
 
     @property
     def parts_left(self) -> int:
@@ -56,7 +57,7 @@ class Reader:
 
     def choose(self, kind: DefectKind, place: str, alternatives: int, detail: str = "") -> int:
         """Note a defect; for a disputed one, the reading that this dialect takes (0: the primary one)."""
-        if len(self.defects) < MAX_DEFECTS:
+        if not self.dialect and len(self.defects) < MAX_DEFECTS:  # those of other readings are nobody's
             self.defects[Defect(kind, place, detail)] = None
         if not alternatives:
             return 0
@@ -67,18 +68,18 @@ class Reader:
 
     def read(self) -> Part:
         """The tree of the whole mail."""
-        raw, mapped = self.raw, True
+        raw, start, mapped = self.raw, self.base, True
         if b"\n" not in raw and b"\r" in raw:
             raw = raw.replace(b"\r", b"\n")
         if self.dialect:
             if self.dialect.get(DefectKind.BARE_CR):
                 raw = b"\r\n".join([line.replace(b"\r", b"\n") for line in raw.split(b"\r\n")])
             if self.dialect.get(DefectKind.HEADER_NUL):
-                raw, mapped = raw.translate(None, b"\0"), False
-        if raw.startswith(b"\xef\xbb\xbf"):
-            raw, mapped = raw[3:], False
+                raw, start, mapped = raw[start:].translate(None, b"\0"), 0, False
+        if raw.startswith(b"\xef\xbb\xbf", start):
+            raw, start, mapped = raw[start + 3 :], 0, False
             self.choose(DefectKind.BOM, "", 0)
-        return self.entity(raw, 0, len(raw), mapped, "", 0, "text/plain", message=True)
+        return self.entity(raw, start, len(raw), mapped, "", 0, "text/plain", message=True)
 
     def entity(
         self, buf: bytes, top: int, end: int, mapped: bool, path: str, depth: int, default: str, message: bool = False
@@ -94,7 +95,7 @@ class Reader:
         disposed = "content-disposition" in names
         if disposed and len(set(block.values("content-disposition"))) > 1:
             self.choose(DefectKind.DUPLICATE_DISPOSITION, path, 0)
-        charset = "" if self.all_ascii or block.plain else self._header_charset(buf, top, start, label, path)
+        charset = "" if block.plain else self._header_charset(buf, top, start, label, path)
         multipart = kind.startswith("multipart/")
         if message and not multipart:
             path = f"{path}.1" if path else "1"

@@ -50,10 +50,10 @@ def _structures(many: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
         b'; boundary="b%d"' % i for i in range(many // 10)))  # fmt: skip
     yield "boundary of 1e5 characters", lambda: _multipart(b"--" + b"b" * many + b"\n\nx\n", boundary=b"b" * many)
     yield "epilogue and preamble", lambda: _multipart(b"p\n" * many + b"--b\n\nx\n--b--\n" + b"e\n" * many)
-    yield "every ambiguity at once", _ambiguous
+    yield "every ambiguity at once", lambda: _ambiguous(many // 50)
 
 
-def _ambiguous() -> bytes:
+def _ambiguous(parts: int) -> bytes:
     """A mail with so many disputes that their combinations would be thousands of readings."""
     part = (
         b"--a\nContent-Type: text/plain\nContent-Type: text/html\nContent-Transfer-Encoding: base64;\n"
@@ -63,7 +63,7 @@ def _ambiguous() -> bytes:
         b'Subject : x\nContent-Type: multipart/mixed; boundary=a; boundary="b"; boundary*=c\n'
         b"Content-Type: multipart/digest; boundary=b\njunk\nContent-Transfer-Encoding: base64\nX: \0\rY: z\n\n"
     )
-    return head + b"preamble\n" + part * 2000 + b"epilogue\n"
+    return head + b"preamble\n" + part * parts + b"epilogue\n"
 
 
 def _headers(many: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -140,6 +140,8 @@ def _markup(many: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield "html attributes 1e5", lambda: _HTML + b"<p " + b" ".join(b"a%d=b" % i for i in range(many)) + b">x"
     yield "html attributes without values 1e6", lambda: _HTML + b"<p " + b"a " * 5 * many + b">x"
     yield "html hidden styles in one tag 1e5", lambda: _HTML + b"<p style='" + b"display:none;" * many + b"'>x"
+    yield "html hidden styles in text 1e5", lambda: _HTML + b"<p style=x>" + b"display:none " * many
+    yield "html hidden styles in open tag 1e5", lambda: _HTML + b"<p " + b"display:none style " * many
     yield "html href in one tag 1e5", lambda: _HTML + b"<a " + b"xhref=y " * many + b">x"
     yield "html blanks after an attribute 1e6", lambda: _HTML + b"<a href" + b" " * 10 * many + b"=x>y"
     yield "html blanks 1e6", lambda: _HTML + b"<p>" + b" " * 10 * many
