@@ -31,16 +31,16 @@ class Spool:
     def __init__(self, target: Path, made_with: dict[str, Any], resume: bool) -> None:
         self._target = target
         self.folder = target.with_name(f".{target.name}.spool")
-        manifest = self.folder / "manifest.json"
+        manifest, described = self.folder / "manifest.json", json.dumps(made_with).encode()
         if not resume:
             shutil.rmtree(self.folder, ignore_errors=True)
-        elif manifest.exists() and json.loads(manifest.read_text("utf-8")) != made_with:
+        elif manifest.exists() and manifest.read_bytes() != described:
             raise StoreError(
                 f"{target}: the unfinished run was made with other settings or another version; "
                 "go on with those, or begin anew without --resume"
             )
         self.folder.mkdir(exist_ok=True)
-        _write(manifest, json.dumps(made_with).encode())
+        _write(manifest, described)
         self.pieces = 0
         while self._piece(self.pieces).exists():
             self.pieces += 1
@@ -107,12 +107,14 @@ class Spool:
                 np.lib.format.write_array(member, np.frombuffer(json.dumps(meta).encode(), np.uint8))
 
     def _columns(self, number: int) -> Columns:
-        with np.load(self._piece(number), allow_pickle=False) as stored:
-            return {name: stored[name] for name in COLUMNS}
+        return {name: self._read(number, name) for name in COLUMNS}
 
     def _read(self, number: int, name: str) -> Any:
-        with np.load(self._piece(number), allow_pickle=False) as stored:
-            return stored[name]
+        try:
+            with np.load(self._piece(number), allow_pickle=False) as stored:
+                return stored[name]
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{self._piece(number)}: is damaged ({error}); begin anew without --resume") from None
 
     def _piece(self, number: int) -> Path:
         return self.folder / f"{number:06}.npz"

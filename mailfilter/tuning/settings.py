@@ -13,12 +13,16 @@ from .tune import Tuned
 def settings(tuned: Tuned, base: Mapping[str, Any] | None = None, made_from: str = "") -> str:
     """The text of a settings file that `mailfilter check` reads; every other setting of ``base`` stays as it is.
 
+    So does a limit that is "never", for greylist and bounce.
+
     Raises `SettingError` should the result not be readable, for example with faults that ``base`` has.
     """
     table: dict[str, Any] = dict(base or {})
     limits = tuned.limits
     policy = dict(table.get("policy", {}))
-    policy |= {"greylist": limits.greylist, "quarantine": limits.quarantine, "bounce": limits.bounce}
+    never = {name for name in ("greylist", "bounce") if policy.get(name) == "never"}
+    found = {"greylist": limits.greylist, "quarantine": limits.quarantine, "bounce": limits.bounce}
+    policy |= {name: limit for name, limit in found.items() if name not in never}
     if isinstance(policy.get("delete"), int | float) and policy["delete"] < limits.bounce:
         policy["delete"] = limits.bounce
     table["policy"] = policy

@@ -142,6 +142,23 @@ def test_a_run_is_not_resumed_with_other_mail_or_settings(tmp_path: Path) -> Non
     assert out.read_bytes() == write(tmp_path / "whole.npz")
 
 
+def test_a_damaged_piece_is_one_line(tmp_path: Path) -> None:
+    out = tmp_path / "hits.npz"
+    interrupted(out)
+    piece = tmp_path / ".hits.npz.spool" / "000001.npz"
+    piece.write_bytes(piece.read_bytes()[:100])
+    with pytest.raises(StoreError, match=r"000001\.npz: is damaged .* begin anew without --resume"):
+        write(out, resume=True)
+
+
+def test_an_empty_archive_is_an_empty_table(tmp_path: Path) -> None:
+    for name in ("hits.npz", "hits.parquet"):
+        if name.endswith("parquet"):
+            pytest.importorskip("pyarrow")
+        write(tmp_path / name, count=0)
+        assert load(tmp_path / name).rows == 0
+
+
 def test_a_full_disk_is_one_line_and_nothing_half_written(tmp_path: Path) -> None:
     (tmp_path / "mail").mkdir()
     for number in range(600):

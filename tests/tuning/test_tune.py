@@ -213,6 +213,14 @@ def test_what_is_dumped_is_read_back(table: dict[str, object]) -> None:
     assert tomllib.loads(dump(table)) == table
 
 
+def test_never_stays_never(table: Path) -> None:
+    tuned = tune(read([table]))
+    base = {"policy": {"greylist": "never", "bounce": "never", "delete": 1.0}}
+    policy = tomllib.loads(settings(tuned, base))["policy"]
+    assert (policy["greylist"], policy["bounce"]) == ("never", "never")
+    assert policy["delete"] == tuned.limits.bounce
+
+
 def test_settings_say_what_they_were_made_from(table: Path) -> None:
     text = settings(tune(read([table])), {}, "hits.npz")
     assert text.startswith("# made by `mailfilter tune` of hits.npz: 160 ham, 80 spam\n")
