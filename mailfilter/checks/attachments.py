@@ -32,6 +32,7 @@ _EXECUTABLE = words("attachments.toml", "executable")
 _DISK_IMAGE = words("attachments.toml", "disk_image")
 _MACRO = words("attachments.toml", "macro")
 _WEB_PAGE = words("attachments.toml", "web_page")
+_UNREAD_ARCHIVE = words("attachments.toml", "unread_archive")
 _DOCUMENT = words("attachments.toml", "document")
 _CONTENT = {extension: frozenset(kinds) for extension, kinds in read_list("attachments.toml")["content"].items()}
 
@@ -60,6 +61,8 @@ def _about_name(name: str) -> tuple[Symbol, ...]:
         found.append(Symbol("ATTACH_DISK_IMAGE", evidence=shown))
     elif last in _MACRO:
         found.append(Symbol("ATTACH_MACRO", evidence=f"{shown} may hold macros"))
+    elif last in _UNREAD_ARCHIVE:
+        found.append(Symbol("ATTACH_UNREAD", evidence=f"{shown} is an archive that is not looked into"))
     elif last in _WEB_PAGE:
         found.append(Symbol("ATTACH_WEB_PAGE", evidence=shown))
     return tuple(found)

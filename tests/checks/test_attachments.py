@@ -241,6 +241,12 @@ def test_tar_members_are_listed_as_the_standard_library_lists_them(members):
     assert [entry.name.rstrip("/") for entry in tar_entries(data)] == listed
 
 
+def test_an_archive_that_is_not_read_is_known_by_its_name_too():
+    assert "ATTACH_UNREAD" in names(CHECK, attached(b"content", "plan.ace"))
+    assert "ATTACH_UNREAD" in names(CHECK, attached(zipped("plan.ace")))
+    assert "ATTACH_BANNED" in names(AttachmentCheck(["unread_archive"]), attached(b"content", "plan.ace"))
+
+
 def test_an_unknown_list_is_an_error():
     with pytest.raises(SettingError, match=r"attachments\.banned: no list"):
         AttachmentCheck(["programs"])
