@@ -99,24 +99,30 @@ def _linking(message: Message, here: str, identity: str) -> list[str]:
 def _writing(message: Message) -> list[str]:
     """Tokens on the text and the subject: length, capitals, digits, letters beyond ASCII, quoting."""
     text = message.texts[0].visible if message.texts else ""
-    head, subject = text[:2000], message.subject
+    start = text[:4000]
+    head, subject = start[:2000], message.subject
     size = max(len(head), 1)
     raw = head.encode("utf-8", "replace")
-    capitals = len(raw) - len(raw.translate(None, _CAPITALS)) if head.isascii() else sum(map(str.isupper, head))
+    capitals = len(raw) - len(raw.translate(None, _CAPITALS))
     digits = len(raw) - len(raw.translate(None, _DIGITS))
-    beyond = 0 if head.isascii() else len(head) - len(head.encode("ascii", "ignore"))
+    beyond = 0
+    if len(raw) != len(head):
+        others = _ASCII.sub("", head)
+        capitals += sum(map(str.isupper, others))
+        beyond = len(others)
     return [
         "len=" + _grade(len(text) // 16),
         f"up={10 * capitals // size}",
         f"dg={20 * digits // size}",
         f"na={10 * beyond // size}",
-        "ex=" + _grade(text[:4000].count("!")),
-        "qu=" + _grade(text[:4000].count("\n>")),
+        "ex=" + _grade(start.count("!")),
+        "qu=" + _grade(start.count("\n>")),
         "sl=" + _grade(len(subject) // 4),
         "re=" + ("1" if subject[:5].lower().startswith(_REPLY) else "0"),
     ]
 
 
+_ASCII = re.compile("[\\x00-\\x7f]+")
 _CAPITALS = bytes(range(65, 91))
 _DIGITS = bytes(range(48, 58))
 
@@ -126,5 +132,5 @@ def relations(message: Message) -> list[str]:
     sender, here, identity = _sender(message)
     links = _linking(message, here, identity)
     joined = [f"{a}&{b}" for a in (sender[0], sender[1], sender[2], sender[4]) for b in links[:4]]
-    present = {header.name.lower() for header in message.headers}
+    present = frozenset(message.root.block.names)
     return [*sender, *links, *_writing(message), *joined, *("h:" + name for name in PRESENT if name in present)]
