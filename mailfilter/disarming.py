@@ -36,7 +36,8 @@ def _reasons(
         malware = answer.state is ScanState.INFECTED and policy.disarm_malware
         if malware or SYMBOLS.get(answer.state) in policy.disarm:
             said = ", ".join(name if name.isprintable() else ascii(name) for name in answer.names)
-            yield f"a virus scanner found: {said or answer.state.value}"
+            about = f"{answer.state.value} ({said})" if said else answer.state.value
+            yield f"a virus scanner {'says' if answer.state.known else 'could not look into it'}: {about}"
             return
     for symbol in find_in_part(part, banned or NOTHING_BANNED):
         if symbol.name in policy.disarm:

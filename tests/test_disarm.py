@@ -192,6 +192,59 @@ def test_a_scanner_that_dies_over_the_parts_leaves_the_mail_held(tmp_path: Path)
     assert (done.action, done.replacement) == (Action.QUARANTINE, b"")
 
 
+def test_a_part_within_a_forwarded_mail_goes_and_that_mail_stays(chain: FilterChain) -> None:
+    inner, outer = EmailMessage(), EmailMessage()
+    inner["Subject"] = "inner"
+    inner.set_content("inner text")
+    inner.add_attachment(BAD, maintype="application", subtype="octet-stream", filename="bad.exe")
+    outer["Subject"] = "outer"
+    outer.set_content("outer text")
+    outer.add_attachment(inner)
+    for raw in (outer.as_bytes(), _forwarded(b"Content-Type: application/x; name=bad.exe\nSubject: inner\n\n" + BAD)):
+        done = chain.act(raw, HERE, chain.check(raw, HERE))
+        assert done.action is Action.ACCEPT
+        assert [item.name for item in done.removed] == ["bad.exe"]
+        texts = [part.text for part in leaves(done.replacement)]
+        assert texts[0].strip() == "outer text"
+        assert BAD not in done.replacement
+        assert b"Subject: inner" in done.replacement
+        assert "receipt" in texts[-1]
+
+
+def _forwarded(inner: bytes) -> bytes:
+    head = b"Subject: outer\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nouter text\n"
+    return head + b"--b\nContent-Type: message/rfc822\n\n" + inner + b"\n--b--\n"
+
+
+def test_a_rule_decides_for_whom_it_is_done(tmp_path: Path) -> None:
+    virus = {"rules": [{"recipients": ["example.org"], "on_infected": "disarm"}]}
+    table = {"virus": virus, "quarantine": {"path": str(tmp_path / "q.db")}}
+    raw = mail_with(("bad.exe", BAD))
+    with FilterChain(Config.from_mapping(table), checks=[VirusCheck()], lookups=[Plain()]) as chain:
+        elsewhere = Envelope(rcpt_to=["b@example.com"])
+        assert chain.act(raw, HERE, chain.check(raw, HERE)).action is Action.ACCEPT
+        assert chain.act(raw, elsewhere, chain.check(raw, elsewhere)).action is Action.QUARANTINE
+
+
+@pytest.mark.server
+def test_an_encrypted_part_is_taken_out_if_that_is_wanted(clamd: Clamd, tmp_path: Path) -> None:
+    import zipfile
+
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("a.txt", b"secret")
+    data = bytearray(target.getvalue())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    raw = mail_with(("closed.zip", bytes(data)), ("open.txt", b"open"))
+    virus = {"clamd": [clamd.unix], "on_encrypted": "disarm"}
+    table = {"virus": virus, "quarantine": {"path": str(tmp_path / "q.db")}}
+    with FilterChain(Config.from_mapping(table), checks=[VirusCheck(), AttachmentCheck()]) as chain:
+        done = chain.act(raw, HERE, chain.check(raw, HERE))
+    assert (done.action, [item.name for item in done.removed]) == (Action.ACCEPT, ["closed.zip"])
+    assert "could not look into it: encrypted" in done.removed[0].why
+
+
 def test_disarming_needs_a_place_for_the_originals() -> None:
     with pytest.raises(SettingError, match=r"\[quarantine\] path"):
         FilterChain(Config.from_mapping({"virus": {"on_infected": "disarm"}}), checks=[])
