@@ -96,21 +96,22 @@ def learn(
     total: NDArray[np.int64] = np.zeros(slots, np.int64)
     for number in range(schedule.orders):
         chance = np.random.Generator(np.random.PCG64(seed + number))
-        total += _learn_in_order(rows, spam, importance, chance, chance.permutation(chosen), slots, schedule)
+        weights = np.zeros(slots, np.int32)
+        pass_over(weights, rows, spam, importance, chance, chance.permutation(chosen), schedule)
+        total += weights
     return (total // schedule.orders).astype(np.int32)
 
 
-def _learn_in_order(
+def pass_over(
+    weights: NDArray[np.int32],
     rows: Rows,
     spam: NDArray[np.bool_],
     importance: NDArray[np.float64],
     chance: np.random.Generator,
     order: NDArray[np.intp],
-    slots: int,
     schedule: Schedule,
-) -> NDArray[np.int32]:
-    """`learn` in one order, with windows drawn by ``chance``."""
-    weights = np.zeros(slots, np.int32)
+) -> None:
+    """Learn into ``weights``, in place, from the mails of ``order`` one after the other; windows by ``chance``."""
     edge = math.log((1 - schedule.margin) / schedule.margin)
     bounds = rows.bounds.tolist()
     sign = np.where(spam, 1.0, -1.0).tolist()
@@ -132,7 +133,6 @@ def _learn_in_order(
             if towards < edge:
                 error = 1 / (1 + math.exp(max(towards, -60.0)))
                 weights[found] = weight + round(sign[mail] * step * factor[mail] * error / root * ONE)
-    return weights
 
 
 def _window(start: int, end: int, chance: list[float], share: float) -> tuple[int, int]:
