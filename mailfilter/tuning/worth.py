@@ -66,7 +66,8 @@ def worth(data: Dataset, fitted: Floats, judged: Judged) -> list[RuleWorth]:
     spam_hits = np.asarray(binary[data.spam].sum(axis=0)).ravel().astype(int)
     ham_hits = np.asarray(binary[~data.spam].sum(axis=0)).ravel().astype(int)
     spam_rate, ham_rate = spam_hits / data.spam.sum(), ham_hits / (~data.spam).sum()
-    twins = _twins(binary, data.tunable)
+    graded = np.bincount(data.x.indices, data.x.data != 1.0, data.x.shape[1]) > 0
+    twins = _twins(binary, data.tunable & ~graded)
     found = []
     for column in np.flatnonzero(data.tunable).tolist():
         rates = float(spam_rate[column] + ham_rate[column])
@@ -123,11 +124,11 @@ def _without(data: Dataset, judged: Judged) -> tuple[Floats, Counts, Counts]:
     )
 
 
-def _twins(binary: Any, tunable: NDArray[np.bool_]) -> dict[int, tuple[int, float]]:
-    """Of rules whose hits are nearly those of an earlier rule: that rule and the share in common."""
+def _twins(binary: Any, plain: NDArray[np.bool_]) -> dict[int, tuple[int, float]]:
+    """Of plain rules whose hits are nearly those of an earlier one: that rule and the share in common."""
     common = (binary.T @ binary).tocoo()
     hits = np.asarray(binary.sum(axis=0)).ravel()
-    earlier = (common.col < common.row) & tunable[common.row] & tunable[common.col]
+    earlier = (common.col < common.row) & plain[common.row] & plain[common.col]
     rule, other, both = common.row[earlier], common.col[earlier], common.data[earlier]
     share = both / (hits[rule] + hits[other] - both)
     near = (share >= TWIN) & (hits[rule] >= _FEW)
