@@ -203,6 +203,16 @@ def score(hits: Hits, weights: Points, caps: Caps | None = None) -> Points:
     The same numbers as `contributions`, `sums` and `cuts` give, in blocks that stay in the processor's cache: sums
     are of whole numbers below 2**53, which float64 holds exactly, so the order of adding is of no account.
     """
+    if caps is None:
+        return _weighed(hits, weights)
+    result = _weighed(hits, np.where(caps.group < 0, weights, 0))
+    for number, limit in enumerate(caps.limits.tolist()):
+        result += np.clip(_weighed(hits, np.where(caps.group == number, weights, 0)), -limit, limit)
+    return result
+
+
+def _weighed(hits: Hits, weights: Points) -> Points:
+    """Sums of `contributions` over each row, uncapped."""
     result = np.zeros(hits.rows, np.int64)
     exact = weights.astype(np.float64)
     space = np.empty(min(len(hits.indices), _BLOCK))
@@ -214,11 +224,7 @@ def score(hits: Hits, weights: Points, caps: Caps | None = None) -> Points:
         each = exact.take(hits.indices[begin:end], mode="wrap", out=space[:size] if size <= len(space) else None)
         each *= hits.values[begin:end]
         np.rint(each, out=each)
-        bounds = hits.indptr[first : last + 1] - begin
-        _add_up(each, bounds, result[first:last])
-        if caps is not None:
-            block = Hits(bounds, hits.indices[begin:end], hits.values[begin:end])
-            result[first:last] += cuts(block, each.astype(np.int64), caps).sum(axis=1)
+        _add_up(each, hits.indptr[first : last + 1] - begin, result[first:last])
     return result
 
 
