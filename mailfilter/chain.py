@@ -196,7 +196,7 @@ class FilterChain:
         from .checks.attachments import NOTHING_BANNED, AttachmentCheck
         from .disarming import remove_doomed
 
-        message, policy = Message(raw), self._policy_of(envelope)
+        message, policy = Message(raw), self.governing(envelope)[0]
         banned = next((check.banned for check in self.local if isinstance(check, AttachmentCheck)), NOTHING_BANNED)
         deadline = self._deadline([Mail(message, envelope)])
         result = remove_doomed(message, policy, self.lookups.get(ScanQuestion), banned, held.receipt, deadline)
@@ -209,9 +209,10 @@ class FilterChain:
         before = raw[: len(raw) - len(message.raw)]  # an mbox line
         return replace(held, action=Action.ACCEPT, removed=result.removed, replacement=before + result.raw)
 
-    def _policy_of(self, envelope: Envelope) -> Policy:
-        """The policy that governs mail with this envelope."""
-        return next((policy for rule, policy, _ in self._rules if rule.governs(envelope)), self.policy)
+    def governing(self, envelope: Envelope) -> tuple[Policy, Marks]:
+        """The policy that governs mail with this envelope, and what outranks the score under it."""
+        ruled = ((policy, marks) for rule, policy, marks in self._rules if rule.governs(envelope))
+        return next(ruled, (self.policy, self.marks))
 
     def rewrite(self, raw: bytes, verdict: Verdict) -> bytes:
         """The mail as it is to be passed on: forged headers removed, the verdict's on top, all else byte for byte.

@@ -7,14 +7,19 @@ well, so every inbound header of the kind is to be removed before ours are added
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .decision import Action, Reason
+import numpy as np
+from numpy.typing import NDArray
+
+from .decision import ACTIONS, Action, GreylistState, Marks, Policy, Reason, decide
 from .disarm import headers as disarmed_headers
+from .scoring import SCALE, Hits, Weights, score
 
 if TYPE_CHECKING:
+    from .classifier import Clue
     from .verdict import ScoredSymbol, Verdict
 
 FORGEABLE = ("x-spam-", "x-virus-", "x-mailfilter-")
@@ -22,6 +27,10 @@ FORGEABLE = ("x-spam-", "x-virus-", "x-mailfilter-")
 
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)\n?", re.MULTILINE)
 _AUTHSERV_ID = re.compile(rb"(?:\s|\([^()]*\))*([^\s;()]+)")
+_PIECE = 60
+"""Characters of a clue that are shown."""
+_SHOWN = 4
+"""Single findings that are named as what another action hangs on."""
 _BLANK_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 
 
@@ -122,8 +131,12 @@ def _fold(name: str, value: str, line_end: bytes) -> bytes:
     return line_end.join(text.encode("ascii", "replace") for text in lines) + line_end
 
 
-def explain(verdict: Verdict) -> str:
-    """Every symbol with its points and evidence, the sum, and what was not known; several lines of text."""
+def explain(verdict: Verdict, changes: Sequence[str] = (), clues: Sequence[Clue] = ()) -> str:
+    """Every symbol with its points and evidence, the sum, and what was not known; several lines of text.
+
+    ``changes``  what would lead to another action (`alternatives`).
+    ``clues``    what the content model saw, strongest first (`ContentCheck.explain`).
+    """
     lines = [f"action       {verdict.action.value}  ({verdict.smtp_reply})"]
     probability = "not computed" if verdict.probability is None else f"{verdict.probability:.4f}"
     lines.append(f"settled by   {verdict.reason.name.lower().replace('_', ' ')}")
@@ -133,6 +146,11 @@ def explain(verdict: Verdict) -> str:
     lines.extend(_explained(symbol) for symbol in ordered)
     lines.append(f"{verdict.score:+9.3f}  sum")
     lines.extend(f"taken out    part {part.path} {part.name!r}: {part.why}" for part in verdict.removed)
+    if changes:
+        lines.extend(["", "another action:", *(f"           {change}" for change in changes)])
+    if clues:
+        lines.extend(["", "what moved the content model most (log-odds of this piece alone; + speaks for spam):"])
+        lines.extend(f"           {clue.view:<13}{clue.weight:+7.2f}  {_quoted(clue.text)}" for clue in clues)
     if verdict.unknown:
         lines.extend(["", "not known (worth nothing, shown so that silence is not taken for an answer):"])
         lines.extend(f"           {symbol.name}: {symbol.evidence or symbol.description}" for symbol in verdict.unknown)
@@ -140,5 +158,90 @@ def explain(verdict: Verdict) -> str:
 
 
 def _explained(symbol: ScoredSymbol) -> str:
-    evidence = f"  [{symbol.evidence}]" if symbol.evidence else ""
+    # A line end in what a sender wrote would look like a line of ours.
+    said = symbol.evidence if symbol.evidence.isprintable() else repr(symbol.evidence)[1:-1]
+    evidence = f"  [{said}]" if said else ""
     return f"{symbol.points:+9.3f}  {symbol.name}: {symbol.description}{evidence}"
+
+
+def _quoted(text: str) -> str:
+    """A piece of a mail in quotes, cut to a line; control characters are shown as escapes."""
+    return repr(text if len(text) <= _PIECE else text[: _PIECE - 1] + "…")
+
+
+def alternatives(verdict: Verdict, weights: Weights, marks: Marks, policy: Policy) -> tuple[str, ...]:
+    """What would have to change for another action, a line each: other points, or one finding less.
+
+    Where no single finding makes the action milder, the fewest that do so together, by points, are named.  ``weights``,
+    ``marks`` and ``policy`` are those that the verdict was reached with; all is decided again with them, so caps,
+    malware and floors count.  Empty for a verdict that they do not lead to, such as of a mail that was acted upon.
+    """
+    found = [symbol for symbol in (*verdict.symbols, *verdict.unknown) if symbol.name in weights.column]
+    found.sort(key=lambda symbol: weights.column[symbol.name])
+    columns = np.array([weights.column[symbol.name] for symbol in found], np.int32)
+    outranks = (marks.malware | (marks.floor > 0) | marks.disarm)[columns].tolist()
+    # What outranks the score first, then by points: the order in which findings are given up.
+    order = sorted(range(len(found)), key=lambda n: (not outranks[n], -found[n].points, found[n].name))
+    order = [n for n in order if outranks[n] or found[n].points > 0]
+    alone = ~np.eye(len(found), dtype=np.bool_)
+    together = np.ones((len(order), len(found)), np.bool_)
+    for number, which in enumerate(order):
+        together[number:, which] = False
+    kept = np.concatenate([np.ones((1, len(found)), np.bool_), alone, together])
+    values = np.array([symbol.value for symbol in found], np.float64)
+    now, *others = _redecided(kept, columns, values, verdict.reason, (weights, marks, policy))
+    if now is not verdict.action:
+        return ()
+    singles, sets = others[: len(found)], others[len(found) :]
+    strongest = sorted(range(len(found)), key=lambda n: (-abs(found[n].points), found[n].name))
+    changed = [n for n in strongest if singles[n] is not now][:_SHOWN]
+    lines = [*_other_points(verdict, policy), *(f"without {_named(found[n])}: {singles[n].value}" for n in changed)]
+    if not any(action.severity < now.severity for action in singles):
+        fewest = next((k for k, action in enumerate(sets) if action.severity < now.severity), None)
+        if fewest is not None:
+            names = " and ".join(_named(found[n]) for n in order[: fewest + 1])
+            lines.append(f"without {names}: {sets[fewest].value}")
+    return tuple(lines)
+
+
+def _redecided(
+    kept: NDArray[np.bool_],
+    columns: NDArray[np.int32],
+    values: NDArray[np.float64],
+    reason: Reason,
+    by: tuple[Weights, Marks, Policy],
+) -> list[Action]:
+    """The action for each row of ``kept``, (rows, findings): which of a mail's findings there are."""
+    weights, marks, policy = by
+    indptr = np.concatenate([[0], np.cumsum(kept.sum(axis=1, dtype=np.int64))])
+    each = np.broadcast_to(columns, kept.shape)[kept], np.broadcast_to(values, kept.shape)[kept]
+    hits = Hits(indptr, *each)
+    passed = GreylistState.PASSED if reason is Reason.GREYLIST_PASSED else GreylistState.NOT_ASKED
+    points = score(hits, weights.thousandths, weights.caps)
+    decisions = decide(points, hits, marks, policy, np.full(len(kept), passed, np.int8))
+    return [ACTIONS[severity] for severity in decisions.actions.tolist()]
+
+
+def _other_points(verdict: Verdict, policy: Policy) -> list[str]:
+    """The nearest points on either side that mean another action, in one line, where points settle it."""
+    limits, severities = policy.limits()
+    points = round(verdict.score * SCALE)
+
+    def at(thousandths: int) -> Action:
+        return ACTIONS[int(severities[int((limits <= thousandths).sum())])]
+
+    if verdict.reason not in (Reason.SCORE, Reason.GREYLIST_PASSED):
+        return [f"its points alone would mean {at(points).value}"]
+    said = [
+        f"{at(limit - 1).value} below {limit / SCALE:g} points ({(points - limit + 1) / SCALE:g} less)"
+        for limit in limits[limits <= points].tolist()[-1:]
+    ]
+    said += [
+        f"{at(limit).value} from {limit / SCALE:g} points ({(limit - points) / SCALE:g} more)"
+        for limit in limits[limits > points].tolist()[:1]
+    ]
+    return ["; ".join(said)] if said else []
+
+
+def _named(symbol: ScoredSymbol) -> str:
+    return f"{symbol.name} ({symbol.points:+g})" if symbol.points else symbol.name

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfilter.decision import ACTIONS, Action, Reason
-from mailfilter.report import headers, rewrite, smtp_reply
+from mailfilter.classifier import Clue
+from mailfilter.decision import ACTIONS, Action, GreylistState, Marks, Policy, Reason, decide
+from mailfilter.report import alternatives, explain, headers, rewrite, smtp_reply
+from mailfilter.scoring import Hits, Weights, contributions, score
+from mailfilter.symbols import Catalogue, Symbol, SymbolInfo
 from mailfilter.verdict import ScoredSymbol, Verdict
 
 DIGEST = "0123456789abcdef" * 4
@@ -115,3 +119,123 @@ def test_no_forged_header_survives(lines: list[bytes]) -> None:
     out = rewrite(b"".join(lines), [])
     head = re.split(rb"^\r?\n", out, maxsplit=1, flags=re.MULTILINE)[0]
     assert not re.search(rb"^x-spam-", head, re.MULTILINE | re.IGNORECASE)
+
+
+CATALOGUE = Catalogue(
+    SymbolInfo(name, "", group, points, "test")
+    for name, group, points in [
+        ("GOOD", "headers", -3.0),
+        ("BAD", "content", 4.0),
+        ("WORSE", "content", 5.0),
+        ("SLIGHT", "headers", 0.5),
+        ("VIRUS", "malware", 0.0),
+        ("TYPE", "attachments", 1.0),
+        ("UNSCANNED", "unknown", 0.0),
+    ]
+)
+POLICY = Policy(floors={"UNSCANNED": Action.GREYLIST, "TYPE": Action.BOUNCE})
+MARKS = Marks.of(CATALOGUE, POLICY)
+
+
+def decided(found: dict[str, float], weights: Weights, state: GreylistState = GreylistState.NOT_ASKED) -> Verdict:
+    """The verdict of a mail with these symbols and values, by the functions that the chain calls."""
+    row = [Symbol(name, found[name]) for name in weights.names if name in found]
+    hits = Hits.from_rows([row], weights)
+    points = score(hits, weights.thousandths, weights.caps)
+    decisions = decide(points, hits, MARKS, POLICY, np.array([state], np.int8))
+    each = (contributions(hits, weights.thousandths) / 1000).tolist()
+    shown = [
+        ScoredSymbol(symbol.name, worth, symbol.value, "", "", CATALOGUE[symbol.name].group)
+        for symbol, worth in zip(row, each, strict=True)
+    ]
+    action, reason = ACTIONS[decisions.actions[0]], Reason(decisions.reasons[0])
+    known = tuple(symbol for symbol in shown if symbol.group != "unknown")
+    unknown = tuple(symbol for symbol in shown if symbol.group == "unknown")
+    return Verdict(action, reason, float(points[0]) / 1000, None, known, unknown, 6.0, DIGEST)
+
+
+def changes(*names: str, caps: dict[str, float] | None = None, **state: GreylistState) -> list[str]:
+    weights = Weights.from_catalogue(CATALOGUE, {}, caps=caps)
+    return list(alternatives(decided(dict.fromkeys(names, 1.0), weights, **state), weights, MARKS, POLICY))
+
+
+def test_what_would_lead_to_another_action() -> None:
+    assert changes() == ["greylist from 4 points (4 more)"]
+    assert changes("BAD") == [
+        "accept below 4 points (0.001 less); quarantine from 6 points (2 more)",
+        "without BAD (+4): accept",
+    ]
+    assert changes("GOOD", "BAD") == ["greylist from 4 points (3 more)", "without GOOD (-3): greylist"]
+    assert changes("BAD", "WORSE", "SLIGHT") == [
+        "greylist below 6 points (3.501 less); bounce from 12 points (2.5 more)",
+        "without WORSE (+5): greylist",
+        "without BAD (+4): greylist",
+    ]
+
+
+def test_findings_that_must_all_be_absent_are_named_together() -> None:
+    weights = Weights.from_catalogue(CATALOGUE, {"BAD": 12.0, "WORSE": 13.0})
+    verdict = decided({"BAD": 1.0, "WORSE": 1.0, "SLIGHT": 1.0}, weights)
+    assert alternatives(verdict, weights, MARKS, POLICY) == (
+        "quarantine below 12 points (13.501 less)",
+        "without WORSE (+13) and BAD (+12): accept",
+    )
+    assert changes("VIRUS", "UNSCANNED", "BAD", "WORSE") == [
+        "its points alone would mean quarantine",
+        "without UNSCANNED and VIRUS and WORSE (+5): greylist",
+    ]
+
+
+def test_what_outranks_points_is_what_another_action_hangs_on() -> None:
+    assert changes("VIRUS", "BAD") == ["its points alone would mean greylist", "without VIRUS: greylist"]
+    assert changes("TYPE") == ["its points alone would mean accept", "without TYPE (+1): accept"]
+    assert changes("UNSCANNED") == ["its points alone would mean accept", "without UNSCANNED: accept"]
+
+
+def test_caps_and_the_greylist_count() -> None:
+    assert changes("BAD", "WORSE", caps={"content": 6.0})[1:] == [
+        "without WORSE (+5): greylist",
+        "without BAD (+4): greylist",
+    ]
+    capped = changes("BAD", "WORSE", caps={"content": 4.0})
+    assert capped[1:] == ["without WORSE (+5) and BAD (+4): accept"]
+    passed = changes("BAD", "GOOD", "WORSE", "TYPE", state=GreylistState.PASSED)
+    assert passed[0] == "its points alone would mean quarantine"
+    assert changes("BAD", state=GreylistState.PASSED) == [
+        "accept below 4 points (0.001 less); quarantine from 6 points (2 more)"
+    ]
+
+
+def test_a_verdict_that_was_changed_afterwards_has_no_alternatives() -> None:
+    weights = Weights.from_catalogue(CATALOGUE, {})
+    held = replace(decided({"BAD": 1.0}, weights), action=Action.DELETE)
+    assert alternatives(held, weights, MARKS, POLICY) == ()
+
+
+@given(
+    st.dictionaries(st.sampled_from(list(CATALOGUE)), st.floats(0, 4)),
+    st.sampled_from([None, {"content": 3.0}, {"content": 7.0, "headers": 1.0}]),
+)
+def test_every_alternative_is_true(found: dict[str, float], caps: dict[str, float] | None) -> None:
+    weights = Weights.from_catalogue(CATALOGUE, {}, caps=caps)
+    verdict = decided(found, weights)
+    for line in alternatives(verdict, weights, MARKS, POLICY):
+        if not line.startswith("without "):
+            continue
+        names, action = line.removeprefix("without ").rsplit(": ", 1)
+        gone = {name.split(" ")[0] for name in names.split(" and ")}
+        left = decided({name: value for name, value in found.items() if name not in gone}, weights)
+        assert left.action.value == action != verdict.action.value
+
+
+def test_an_explanation_shows_clues_and_alternatives_and_no_control_characters() -> None:
+    symbol = ScoredSymbol("RULE", 1.0, 1.0, "x\n+9.000  FAKE: y\x1b[2J", "words", "headers")
+    clues = [Clue("text", "free\n+9.000  sum\x1b[31m\u202e", 1.234), Clue("site:words", "a" * 500, -0.5)]
+    text = explain(replace(PLAIN, symbols=(symbol,), score=1.0), ["accept below 4 points"], clues)
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert "+1.23  'free\\n+9.000  sum\\x1b[31m\\u202e'" in text
+    assert "           accept below 4 points" in text.split("\n")
+    assert max(map(len, text.split("\n"))) < 120
+    assert len([line for line in text.split("\n") if line.endswith("  sum") or "FAKE: y" in line]) == 2
+    assert "another action" not in explain(PLAIN)
+    assert "content model" not in explain(PLAIN)

@@ -14,7 +14,7 @@ from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 
 if TYPE_CHECKING:
-    from ..classifier import Judgement
+    from ..classifier import Clue, Judgement
     from ..message import Message
 
 
@@ -33,6 +33,10 @@ class ContentModel(Protocol):
 
     def judge(self, messages: Sequence[Message]) -> Judgement:
         """Calibrated log-odds of spam of each message, and how much has been seen of such mail (0..1)."""
+        ...
+
+    def explain(self, message: Message, n: int) -> tuple[Clue, ...]:
+        """The ``n`` pieces of the mail that moved its log-odds most, strongest first."""
         ...
 
 
@@ -60,6 +64,10 @@ class ContentCheck:
         judged = self.model.judge([mail.message for mail in mails])
         rows = zip(judged.log_odds.tolist(), judged.support.tolist(), strict=True)
         return [_findings(log_odds, support, self.model.threshold) for log_odds, support in rows]
+
+    def explain(self, message: Message, n: int) -> tuple[Clue, ...]:
+        """The ``n`` pieces of the mail that moved its log-odds most; takes longer than `run`, for people only."""
+        return self.model.explain(message, n)
 
 
 def spam_grade(log_odds: float, threshold: float) -> float:

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 from . import _common
 
 if TYPE_CHECKING:
+    from ..chain import FilterChain
     from ..checks import Mail
     from ..verdict import Verdict
+
+CLUES = 6
+"""Pieces of a mail that an explanation names as what moved the content model most."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help='mail or archive; "-" reads one mail')
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object per mail and line")
-    shown.add_argument("--explain", action="store_true", help="every symbol, its points, its evidence, the sum")
+    shown.add_argument("--explain", action="store_true", help="every point, its evidence, and what would change it")
     _common.add_envelope(parser)
     _common.add_config(parser)
 
@@ -33,21 +37,26 @@ def run(args: argparse.Namespace) -> int:
     from ..message import Message
 
     config, envelope = _common.config(args), _common.envelope(args)
-    source, paths = _common.Source(args.paths), deque[str]()
+    source, pending = _common.Source(args.paths), deque[tuple[str, Mail]]()
 
     def mails() -> Iterator[Mail]:
         for item in source:
-            paths.append(item.path)
-            yield Mail(Message(item.raw), envelope)
+            mail = Mail(Message(item.raw), envelope)
+            pending.append((item.path, mail))
+            yield mail
 
-    show = _json if args.json else _explanation if args.explain else _row
     actions: Counter[str] = Counter()
     with FilterChain(config, stateless=True) as chain:
-        if show is _row:
+        if not args.json and not args.explain:
             print(f"{'action':<11}{'score':>8} {'p(spam)':>8}  mail: reasons")
         for verdict in chain.check_many(mails()):
             actions[verdict.action.value] += 1
-            print(show(_common.printable(paths.popleft()), verdict))
+            place, mail = pending.popleft()
+            path = _common.printable(place)
+            if args.explain:
+                print(_explanation(path, verdict, mail, chain))
+            else:
+                print(_json(path, verdict) if args.json else _row(path, verdict))
     _summary(actions, len(source.unreadable), sys.stderr if args.json else sys.stdout)
     return 1 if source.unreadable else 0
 
@@ -64,10 +73,15 @@ def _json(path: str, verdict: Verdict) -> str:
     return json.dumps({"path": path, **verdict.to_dict()})
 
 
-def _explanation(path: str, verdict: Verdict) -> str:
-    from ..report import explain
+def _explanation(path: str, verdict: Verdict, mail: Mail, chain: FilterChain) -> str:
+    from ..checks.content import ContentCheck
+    from ..report import alternatives, explain
 
-    return f"{path}\n{_common_lines(explain(verdict))}\n"
+    policy, marks = chain.governing(mail.envelope)
+    changes = alternatives(verdict, chain.weights, marks, policy)
+    looked = [check for check in chain.local if isinstance(check, ContentCheck)]
+    clues = [clue for check in looked for clue in check.explain(mail.message, CLUES)]
+    return f"{path}\n{_common_lines(explain(verdict, changes, clues))}\n"
 
 
 def _common_lines(text: str) -> str:

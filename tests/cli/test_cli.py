@@ -60,6 +60,27 @@ def test_explain_adds_up_and_shows_what_was_not_known(mail: Path, capsys: pytest
     assert any("VIRUS_UNSCANNED" in line for line in lines)
 
 
+def test_explain_shows_what_the_content_model_saw_and_what_would_change(
+    mail: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--explain", str(mail), str(SAMPLE)]) == 0
+    first = capsys.readouterr().out.split("\n\n" + str(SAMPLE), 1)[0]
+    another = first.split("another action:\n")[1].splitlines()
+    assert another[0].strip().startswith("greylist from 4 points (")
+    clues = first.split("what moved the content model most")[1].split("\n\n")[0].splitlines()[1:]
+    assert len(clues) == 6
+    weights = [abs(float(line.split()[1])) for line in clues]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] > 0
+
+    def never(*_: object) -> None:
+        raise AssertionError("explained although nobody asked")
+
+    monkeypatch.setattr("mailfilter.checks.content.ContentCheck.explain", never)
+    assert main(["check", str(mail)]) == 0
+    assert main(["check", "--json", str(mail)]) == 0
+
+
 def test_a_mail_on_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(HAM)))
     assert main(["check", "-"]) == 0
