@@ -23,6 +23,10 @@ DEEP = 60
 """Zips within zips; clamd follows 17 unless told otherwise, and never more than 100."""
 BEHIND_MEGABYTES = (27, 108, 450)
 """Megabytes of other files that stand before EICAR in a zip; clamd looks at 400 MB unless told otherwise."""
+FILE_MEGABYTES = (12, 30, 110)
+"""Sizes of a file with EICAR at its end; clamd reads the first 100 MB of a file unless told otherwise."""
+USUAL_MEGABYTES = 30
+"""A scanner that reads less than this of a file is told to read more."""
 STREAM_MEGABYTES = (2, 12, 30)
 """Sizes of a mail; clamd takes 100 MB unless told otherwise."""
 
@@ -49,6 +53,7 @@ def probe(chain: FilterChain) -> Iterator[Line]:
         yield _expect(lookup, seconds, what, data, ScanState.INFECTED)
     yield _deep(lookup, seconds)
     yield _behind(lookup, seconds)
+    yield _cut(lookup, seconds)
     yield _large_mail(lookup, seconds)
     yield _encrypted(lookup, seconds, chain.config.virus.on_encrypted)
 
@@ -74,6 +79,19 @@ def _behind(lookup: Lookup, seconds: float) -> Line:
         if answer.state is not ScanState.INFECTED:
             break
     return line
+
+
+def _cut(lookup: Lookup, seconds: float) -> Line:
+    """EICAR in a zip at the end of ever larger files, until the end of one is not looked at; clamd never says so."""
+    for megabytes in FILE_MEGABYTES:
+        what = f"EICAR at the end of a file of {megabytes} MB in a zip"
+        answer = _ask(lookup, zipped_file(megabytes, zipped(EICAR)), seconds)
+        if answer.state is ScanState.CLEAN:
+            hint = "files are cut at MaxFileSize without a word (clamd.conf); AlertExceedsMax does not change that"
+            return Line("virus", f"{what}: clean; {hint}", megabytes <= USUAL_MEGABYTES)
+        if answer.state is not ScanState.INFECTED:
+            return _judge_limit(what, answer)
+    return Line("virus", f"{what}: {_said(answer)}")
 
 
 def _judge_limit(what: str, answer: ScanAnswer) -> Line:
@@ -139,6 +157,19 @@ def zipped_behind(data: bytes, megabytes: int) -> bytes:
                 for _ in range(9):
                     member.write(bytes(_MB))
         archive.writestr("eicar.com", data)
+    return target.getvalue()
+
+
+def zipped_file(megabytes: int, end: bytes) -> bytes:
+    """A zip of one file: zeros, and ``end`` behind them."""
+    target = io.BytesIO()
+    with (
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("large.bin", "w") as member,
+    ):
+        for _ in range(megabytes):
+            member.write(bytes(_MB))
+        member.write(end)
     return target.getvalue()
 
 

@@ -28,18 +28,30 @@ def silent_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def telling_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
+    """A clamd that says what it skips and reads files of a usual size whole."""
+    server = Clamd(tmp_path_factory.mktemp("telling"))
+    path = server.folder / "clamd.conf"
+    larger = path.read_text().replace("MaxFileSize 10M", "MaxFileSize 40M").replace("MaxScanSize 20M", "MaxScanSize 60M")
+    path.write_text(larger)
+    with running(server):
+        yield server
+
+
 def lines(server: Clamd) -> list[Line]:
     with FilterChain(Config.from_mapping({"virus": {"clamd": [server.unix]}}), checks=[], stateless=True) as chain:
         return list(probe(chain))
 
 
 @pytest.mark.server
-def test_a_scanner_that_tells(clamd: Clamd) -> None:
-    found = lines(clamd)
+def test_a_scanner_that_tells(telling_clamd: Clamd) -> None:
+    found = lines(telling_clamd)
     assert [line.text for line in found if line.wrong] == []
     said = "\n".join(line.text for line in found)
     assert f"EICAR {DEEP} zips deep: limits exceeded Heuristics.Limits.Exceeded.MaxRecursion" in said
-    assert "EICAR behind 27 MB in a zip: limits exceeded" in said
+    assert "EICAR behind 108 MB in a zip: limits exceeded" in said
+    assert "EICAR at the end of a file of 110 MB in a zip: clean; files are cut at MaxFileSize" in said
     assert "a mail of 2 MB: too large" in said
     assert "an encrypted zip: encrypted" in said
 
@@ -47,7 +59,8 @@ def test_a_scanner_that_tells(clamd: Clamd) -> None:
 @pytest.mark.server
 def test_a_scanner_that_lets_through(silent_clamd: Clamd) -> None:
     wrong = [line.text for line in lines(silent_clamd) if line.wrong]
-    assert len(wrong) == 2
+    assert len(wrong) == 3
+    assert "EICAR at the end of a file of 12 MB in a zip: clean; files are cut at MaxFileSize" in wrong.pop()
     assert all("clean; let through unseen: set `AlertExceedsMax yes` in clamd.conf" in text for text in wrong)
     assert wrong[0].startswith(f"EICAR {DEEP} zips deep")
     assert wrong[1].startswith("EICAR behind 27 MB")
@@ -59,7 +72,7 @@ def test_the_command(silent_clamd: Clamd, tmp_path: Path, capsys: pytest.Capture
     settings.write_text(f'[virus]\nclamd = ["{silent_clamd.unix}"]\non_encrypted = "hold"\n')
     assert main(["doctor", "--virus", "--config", str(settings)]) == 1
     said = capsys.readouterr().out
-    assert "3 wrong" in said
+    assert "4 wrong" in said
     assert "set `AlertEncryptedArchive yes`" in said
 
 
