@@ -13,6 +13,7 @@ odd lines only.  ``fp`` and ``fn`` count mails at or above, and below, the quara
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -34,7 +35,7 @@ from mailfilter.rescoring import Table
 from mailfilter.rescoring.rows import cut, evaluate, joined
 from mailfilter.rescoring.run import _meta
 from mailfilter.rescoring.table import FORMAT
-from mailfilter.tuning import Dataset, Options, PointsClassifier, Tuned, read, tune
+from mailfilter.tuning import Options, PointsClassifier, Tuned, read, tune
 
 from .corpus import Corpus, interval, load, miss_at, roca, upper95
 
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cost-ham", type=float, default=Options().cost_ham, metavar="N", help="missed spams a ham")
     parser.add_argument("--max-fp", type=float, default=0.0005, metavar="SHARE", help="budget of lost ham (0.0005)")
     parser.add_argument("--alpha", type=float, default=Options().alpha, metavar="A", help="pull towards default points")
+    parser.add_argument("--keep", metavar="FILE.npz", help="write the hit table of --odd-even, for `mailfilter tune`")
     parser.add_argument("--mails", type=int, default=60_000, help="of the synthetic table")
     parser.add_argument("--rules", type=int, default=1000, help="of the synthetic table")
 
@@ -58,6 +60,8 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
     for name in args.corpus:
         corpus = load(name, limit=400 if args.quick else None).labelled()
         table = honest(corpus, EVERYTHING if args.views == "everything" else PORTABLE, folds=2 if args.quick else 5)
+        if args.keep:
+            save(table, args.keep)
         yield _tested(corpus.name, table, args)
 
 
@@ -199,10 +203,5 @@ def synthetic(mails: int, rules: int, per_mail: int = 20) -> tuple[Any, Any, Any
 
 def save(table: Table, path: str | Path) -> None:
     """Write a table that was made here, to be looked at with ``mailfilter tune``."""
-    import json
-
     meta = np.frombuffer(json.dumps(table.meta).encode(), np.uint8)
     np.savez_compressed(path, meta=meta, **table.columns)  # type: ignore[arg-type]
-
-
-__all__ = ["Dataset", "honest", "save", "synthetic"]

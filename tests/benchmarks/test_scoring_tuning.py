@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
+from mailfilter.rescoring import load
 
 SPAM = b"From: a@example.net\nSubject: pills %d\n\nbuy our cheap pills today, offer number %d\n"
 HAM = b"From: b@example.org\nSubject: lunch %d\nMessage-ID: <%d@example.org>\n\nlet us meet for lunch at noon\n"
@@ -38,7 +39,9 @@ def test_odd_lines_are_tuned_on_and_even_ones_tested(tmp_path: Path, capsys: pyt
         (tmp_path / f"{number}.eml").write_bytes((SPAM if spam else HAM) % (number, number))
         lines.append(f"{'spam' if spam else 'ham'} {number}.eml\n")
     (tmp_path / "index").write_text("".join(lines))
-    (row,) = rows(capsys, "tuning", "--quick", "--odd-even", "--corpus", str(tmp_path))
+    kept = tmp_path.parent / "kept.npz"
+    (row,) = rows(capsys, "tuning", "--quick", "--odd-even", "--corpus", str(tmp_path), "--keep", str(kept))
+    assert load(kept).rows == 160
     assert row["fitted_on"] == {"ham": 40, "spam": 40}
     assert (row["ham"], row["spam"]) == (40, 40)
     assert row["fp"] == 0
