@@ -48,10 +48,10 @@ class _Block:
     __slots__ = ("fields", "names", "not_ascii", "subject")
 
     def __init__(self, message: Message) -> None:
-        headers = message.headers
-        self.names = [header.name.lower() for header in headers]
+        headers, block = message.headers, message.root.block
+        self.names = block.names
         self.fields: dict[str, Header] = dict(zip(reversed(self.names), reversed(headers), strict=True))
-        self.not_ascii = [header for header in headers if not header.latin1.isascii()]
+        self.not_ascii = [] if block.plain else [header for header in headers if not header.latin1.isascii()]
         self.subject = message.subject
 
     def plain(self, name: str) -> str:
