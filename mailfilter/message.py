@@ -171,7 +171,8 @@ class Message:
         """What is wrong with the mail in its primary reading, and which caps were hit."""
         if self._defects is None:
             for part in self.parts:
-                if len(part.text) > 8 * MAX_LINKS and _may_hold_many_links(part.text):
+                text = part.text
+                if len(text) > 8 * MAX_LINKS and _may_hold_many_links(text):
                     _ = self.links
                 if not part.block.plain and _holds_many_words(part):
                     self._reader.choose(DefectKind.WORD_LIMIT, part.path, 0)

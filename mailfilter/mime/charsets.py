@@ -27,6 +27,7 @@ _ALIASES = {
 _NO_CHARSETS = frozenset(
     ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
 )
+_NO_C1 = bytes(set(range(256)) - set(range(0x80, 0xA0)))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ODD = re.compile(r"[^a-z0-9._:+-]")
@@ -80,6 +81,8 @@ def _guess(data: bytes) -> str:
 
 def _single(data: bytes) -> str:
     """windows-1252, with the five bytes that it lacks read as in ISO 8859-1."""
+    if not data.translate(None, _NO_C1):
+        return data.decode("latin-1")  # the same, and several times faster
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:

@@ -58,8 +58,6 @@ def offered_as_file(part: Part) -> bool:
 
 def dispositions(block: Block) -> list[Label]:
     """The Content-Disposition headers taken apart."""
-    if "content-disposition" not in block.names:
-        return []
     return list(map(parse_label, block.values("content-disposition")))
 
 
@@ -68,7 +66,7 @@ def find_names(block: Block, label: Label, charset: str) -> tuple[str, ...]:
     values: list[str] = []
     for disposition in dispositions(block):
         values += disposition.values("filename") + disposition.values("name")
-    types = list(map(parse_label, block.values("content-type"))) if "content-type" in block.names else [label]
+    types = list(map(parse_label, block.values("content-type"))) or [label]
     for found in types:
         if found.named:
             values += found.values("name") + found.values("filename")

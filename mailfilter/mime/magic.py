@@ -71,6 +71,7 @@ _MARKUP = re.compile(
     rb"\s*+(?:<!--[^>]{0,500}-->\s*+|<\?xml[^>]{0,500}\?>\s*+)?<(!doctype[ \t]+(?:html|svg)|[a-z]{1,10})(?![a-z])", re.I
 )
 _HTML_TAGS = frozenset(b"html head body script table div p a br meta style title iframe font center img form".split())
+_SPECIAL = frozenset(bytes((byte,)) for byte in b"<\xef \t\r\nRrFfTtSsDdMmXx>") | {b""}
 _EML = re.compile(
     rb"(?:>?From [^\n]*\n)?(?:(?:received|return-path|from|to|subject|date|message-id|mime-version|delivered-to)"
     rb":[^\n]*\n(?:[ \t][^\n]*\n)*+|x-[a-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*+){3}", re.I
@@ -83,15 +84,15 @@ def detect(data: bytes) -> str:
         if data.startswith(magic):
             return _REFINE.get(kind, _same)(data, kind)
     first = data[:1]
-    if first in b"<\xef \t\r\n" and (found := _markup(data)):
-        return found
+    if first in _SPECIAL:
+        if first in b"<\xef \t\r\n":
+            if found := _markup(data):
+                return found
+        elif data.find(b":", 0, 80) > 0 and _EML.match(data, 0, 20000):
+            return EML
     if data.find(b"%", 0, 1024) >= 0 and data.find(b"%PDF-", 0, 1028) >= 0:
         return "application/pdf"
-    if data.find(b"\0", 0, 512) >= 0 and (found := _with_nul(data)):
-        return found
-    if first in b"RrFfTtSsDdMmXx>" and data.find(b":", 0, 80) > 0 and _EML.match(data, 0, 20000):
-        return EML
-    return ""
+    return _with_nul(data) if data.find(b"\0", 0, 512) >= 0 else ""
 
 
 def _with_nul(data: bytes) -> str:

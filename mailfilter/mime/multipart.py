@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .tree import Reader
 
 _FIRST_DASHES = re.compile(rb"^--(?![ \t-]*+$)([^\r\n]{1,200})", re.M)
+MAX_INNER = 16
+"""Longer boundaries that are looked for in the headers of parts."""
 MAX_STOCK = 400
 """Characters of a preamble that may be the usual notice to programs without MIME."""
 _STOCK_PREAMBLE = re.compile(rb"[^\n]*(?:multi-?part|MIME)[^\n]*(?:\n[^\n]{0,100}){0,4}\Z", re.I)
@@ -104,6 +106,7 @@ def _delimiters(reader: Reader, part: Part, delimiter: bytes) -> tuple[list[Span
     size = len(delimiter)
     limit = reader.parts_left
     lines: list[Span] = []
+    inner: dict[bytes, bool] = {}
     closed = False
     position = buf.find(delimiter, start, end)
     while position >= 0 and len(lines) <= limit:
@@ -111,7 +114,9 @@ def _delimiters(reader: Reader, part: Part, delimiter: bytes) -> tuple[list[Span
         after = end if newline < 0 else newline + 1
         if position == start or buf[position - 1] == 10:
             tail = buf[position + size : min(after, position + size + 80)].rstrip(b" \t\r\n")
-            if tail in (b"", b"--") or reader.choose(DefectKind.BOUNDARY_PREFIX, path, 1):
+            if tail in (b"", b"--") or (
+                not _is_inner(part, delimiter[2:] + tail, inner) and reader.choose(DefectKind.BOUNDARY_PREFIX, path, 1)
+            ):
                 if closed and not reader.choose(DefectKind.EARLY_TERMINATOR, path, 1):
                     return lines, True
                 lines.append((position, after))
@@ -120,6 +125,15 @@ def _delimiters(reader: Reader, part: Part, delimiter: bytes) -> tuple[list[Span
             reader.choose(DefectKind.BARE_CR, path, 1)
         position = buf.find(delimiter, position + size, end)
     return lines, closed
+
+
+def _is_inner(part: Part, boundary: bytes, known: dict[bytes, bool]) -> bool:
+    """Whether a longer boundary is that of a multipart within: both ways to read its lines show the same parts."""
+    boundary = boundary.removesuffix(b"--")
+    if boundary not in known and len(known) < MAX_INNER:
+        span = part._start, part._end
+        known[boundary] = any(part._buffer.find(mark + boundary, *span) >= 0 for mark in (b"=", b'="'))
+    return known.get(boundary, False)
 
 
 def _before(buf: bytes, start: int, position: int) -> int:

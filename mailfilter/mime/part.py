@@ -206,13 +206,16 @@ class Part:
     def text(self) -> str:
         """The body as text, ``""`` if it is none.  Line ends are kept."""
         if self._text is None:
-            self._text = self._decode_text() if self._content_type[:5] == "text/" or self.is_text else ""
+            if self._content_type[:5] != "text/" and not self.is_text:
+                self._text = ""
+            else:
+                data = self.data
+                plain = self._label.charset in _ASCII_LABELS and data.isascii()
+                self._text = str(data, "ascii") if plain else self._decode_text(data)
         return self._text
 
-    def _decode_text(self) -> str:
-        data, label = self.data, self._label.charset
-        if label in _ASCII_LABELS and data.isascii():
-            return str(data, "ascii")
+    def _decode_text(self, data: bytes) -> str:
+        label = self._label.charset
         text, known, good = decode_text(data, label)
         if not known:
             self._reader.choose(DefectKind.UNKNOWN_CHARSET, self._path, 0, label[:40])

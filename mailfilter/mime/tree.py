@@ -86,13 +86,13 @@ class Reader:
     ) -> Part:
         """Read headers and body of a message or of a part.  ``path`` of a message is that of what holds it."""
         block = read_block(self, buf, top, end, path)
-        names, start = block[2], block[3]
+        index, start = block[2], block[3]
         label, kind, encoding = _PLAIN, default, ""
-        if "content-type" in names:
+        if ":content-type:" in index:
             label, kind = self._type(block.values("content-type"), path)
-        if "content-transfer-encoding" in names:
+        if ":content-transfer-encoding:" in index:
             encoding = self._encoding(block.values("content-transfer-encoding"), buf, start, end, path)
-        disposed = "content-disposition" in names
+        disposed = ":content-disposition:" in index
         if disposed and len(set(block.values("content-disposition"))) > 1:
             self.choose(DefectKind.DUPLICATE_DISPOSITION, path, 0)
         charset = "" if block.plain else self._header_charset(buf, top, start, label, path)
@@ -102,7 +102,7 @@ class Reader:
         part = Part(self, buf, top, start, end, mapped, path, depth, block, charset, label, kind, encoding)
         if not disposed:
             part._disposition = ""
-            if not label.named and names.count("content-type") < 2:
+            if label is _PLAIN or (not label.named and index.count(":content-type:") < 2):
                 part._names = ()
         self.made += 1
         if encoding == "base64":
@@ -185,16 +185,22 @@ class Reader:
         """The parts of a multipart.  A transfer encoding of its own is ignored (RFC 2045, 6.4), or disputed."""
         if self._at_limit(part):
             return ()
-        encoding = part._encoding
-        if encoding not in IDENTITY:
-            path = part._path
-            if self.choose(DefectKind.ENCODED_MULTIPART, path, 1, encoding):
-                body = part._buffer[part._start : part._end]
-                part._buffer = decode(body, encoding, lambda kind, count: self.choose(kind, path, count))
-                part._start, part._end, part._mapped, part._top = 0, len(part._buffer), False, 0
-            part._encoding = ""
         boundary = find_boundary(self, part)
+        if part._encoding not in IDENTITY:
+            boundary = self._encoded_multipart(part, boundary)
         return () if boundary is None else cut(self, part, boundary)
+
+    def _encoded_multipart(self, part: Part, boundary: bytes | None) -> bytes | None:
+        """The boundary of a multipart that has a transfer encoding; disputed where only decoding shows any parts."""
+        encoding, path = part._encoding, part._path
+        if self.choose(DefectKind.ENCODED_MULTIPART, path, int(boundary is None), encoding):
+            body = part._buffer[part._start : part._end]
+            part._buffer = decode(body, encoding, lambda kind, count: self.choose(kind, path, count))
+            part._top, part._start, part._end, part._mapped = 0, 0, len(part._buffer), False
+            boundary = find_boundary(self, part)
+        if boundary is not None:
+            part._encoding = ""
+        return boundary
 
     def leaf(self, part: Part, buf: bytes, start: int, end: int, path: str, label: Label, kind: str) -> Part:
         """A leaf without headers of its own within ``part``; it lies in ``part``'s buffer if ``buf`` is that."""
