@@ -195,9 +195,22 @@ def _dnsbl(config: Config) -> Check:
     return DnsblCheck(chosen_lists(config.dns.lists, config.dns.custom, config.source))
 
 
+def _authentication(config: Config) -> Check:
+    from .checks.authentication import AuthenticationCheck
+
+    section = config.authentication
+    return AuthenticationCheck(
+        section.trusted_sealers,
+        tree_walk=section.tree_walk,
+        asking=bool(config.dns.resolvers),
+        enabled=section.enabled,
+    )
+
+
 BUILT_IN: Mapping[str, Callable[[Config], Check]] = {
     "virus": _virus,
     "dnsbl": _dnsbl,
+    "authentication": _authentication,
     "headers": _headers,
     "sender": _sender,
     "structure": _structure,

@@ -219,8 +219,8 @@ class FilterChain:
 
         Of a disarmed mail that is its replacement.
         """
-        raw = verdict.replacement or raw
-        return report.rewrite(raw, verdict.headers, self.config.headers.authserv_id)
+        raw, name = verdict.replacement or raw, self.config.headers.authserv_id
+        return report.rewrite(raw, (*verdict.headers, *report.authentication_results(verdict, name)), name)
 
     def close(self) -> None:
         """Let go of threads, sockets and stores."""

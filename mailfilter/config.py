@@ -195,6 +195,17 @@ class DnsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthenticationSection:
+    """[authentication]  SPF, DKIM, DMARC and ARC; asks the resolvers of [dns]"""
+
+    enabled: bool = setting(True, "switch", "whether the sender is looked at, once [dns] has resolvers")
+    trusted_sealers: tuple[str, ...] = setting(
+        (), "texts", "domains whose ARC seals are believed: where they saw DMARC pass, its failure here counts nothing"
+    )
+    tree_walk: bool = setting(False, "switch", "find a domain's organization by DMARC's tree walk, not by a list")
+
+
+@dataclass(frozen=True, slots=True)
 class GreylistSection:
     """[greylist]  what the chain remembers of senders in the doubtful band"""
 
@@ -234,6 +245,7 @@ class Config:
     rules: RulesSection = field(default_factory=RulesSection)
     yara: YaraSection = field(default_factory=YaraSection)
     dns: DnsSection = field(default_factory=DnsSection)
+    authentication: AuthenticationSection = field(default_factory=AuthenticationSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
     headers: HeadersSection = field(default_factory=HeadersSection)
@@ -327,6 +339,7 @@ SECTIONS: Mapping[str, Any] = {
     "rules": RulesSection,
     "yara": YaraSection,
     "dns": DnsSection,
+    "authentication": AuthenticationSection,
     "greylist": GreylistSection,
     "quarantine": QuarantineSection,
     "headers": HeadersSection,

@@ -92,6 +92,12 @@ def headers(verdict: Verdict) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in found if value)
 
 
+def authentication_results(verdict: Verdict, authserv_id: str) -> tuple[tuple[str, str], ...]:
+    """The Authentication-Results field (RFC 8601); none where we have no name or nothing was looked at."""
+    found = [symbol.evidence for symbol in verdict.symbols if symbol.name == "AUTH_RESULTS"]
+    return tuple(("Authentication-Results", f"{authserv_id}; {value}") for value in found if authserv_id)
+
+
 def forged(name: str) -> bool:
     """Whether an inbound header of this name only pretends to be ours."""
     return name.lower().startswith(FORGEABLE)

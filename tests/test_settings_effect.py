@@ -370,6 +370,31 @@ def on_unknown(folder: Path) -> tuple[Any, Any]:
     return tuple(verdict(table, checks=[check], lookups=[mute]).action for table in tables)  # type: ignore[return-value]
 
 
+def authenticated(key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
+    """What is found of a mail that came through a list which has sealed it, and what is asked."""
+    from tests.authentication.signing import record, seal
+
+    public = record("rsa1024")
+    raw = seal(b"From: a@sub.strict.example\r\n\r\nhello\r\n", 1, "lists.example")
+    zone = {
+        "k._domainkey.lists.example": {"TXT": [f'"{public}"']},
+        "_dmarc.strict.example": {"TXT": ['"v=DMARC1; p=reject"']},
+    }
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, {key: value}):
+            with FakeDns(zone) as server:
+                settings = {"dns": {"resolvers": [server.address]}, "authentication": table}
+                with FilterChain(Config.from_mapping(settings)) as chain:
+                    verdict = chain.check(raw, CLIENT)
+                asked = {name for name, _, _ in server.asked}
+            found.append(({symbol.name for symbol in verdict.symbols if symbol.group == "sender"}, asked))
+        return found[0], found[1]
+
+    return effect
+
+
 def own_rules(folder: Path, text: str, **settings: Any) -> FilterChain:
     """A chain with a rule file and nothing else."""
     (folder / "own.cf").write_text(text)
@@ -506,6 +531,9 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "dns.lists": lists,
     "dns.custom": custom,
     "dns.on_unknown": on_unknown,
+    "authentication.enabled": authenticated("enabled", False),
+    "authentication.trusted_sealers": authenticated("trusted_sealers", ["lists.example"]),
+    "authentication.tree_walk": authenticated("tree_walk", True),
     "greylist.store": store,
     "greylist.wait": greylist("wait", 10),
     "greylist.window": greylist("window", 3600),

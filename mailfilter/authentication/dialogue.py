@@ -73,18 +73,21 @@ def _step(
 def askable(name: str) -> str | None:
     """A host name as questions have it, lower case and without the final dot; None for what DNS cannot hold.
 
-    A name has two labels or more here: no mail comes from a top-level domain.
+    A name has two labels or more here: no mail comes from a top-level domain.  One with a backslash is none, lest an
+    escaped dot pass for the border of a label.
     """
     name = name.removesuffix(".").lower()
     labels = name.split(".")
     if len(name) > MAX_NAME or len(labels) < 2 or not all(0 < len(label) < 64 for label in labels):
         return None
-    return name if name.isascii() and name.isprintable() and " " not in name else _ace(name)
+    if not name.isascii():
+        return _ace(name)
+    return name if name.isprintable() and " " not in name and "\\" not in name else None
 
 
 def _ace(name: str) -> str | None:
     """An internationalised name in its ASCII form (RFC 3490); None where it has none."""
     try:
-        return name.encode("idna").decode("ascii") if not name.isascii() else None
+        return askable(name.encode("idna").decode("ascii"))
     except UnicodeError:
         return None

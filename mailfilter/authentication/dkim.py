@@ -18,6 +18,8 @@ from .tags import TagError, names, required
 
 MAX_SIGNATURES = 8
 """Signatures that are looked at, from the top; the others are left alone (section 6.1 lets a verifier choose)."""
+FROM_UNSIGNED = "From is not signed"
+"""Reason of a signature that leaves open who the mail says it is from."""
 CLOCK_SKEW = 300
 """Seconds by which a signer's clock may be ahead or behind."""
 
@@ -82,7 +84,7 @@ def _judge(signature: Signature, tags: dict[str, str], now: float) -> None:
     if "dns/txt" not in names(tags.get("q", "dns/txt")):
         raise TagError("q= is unknown")
     if "from" not in signature.headers:
-        raise RefusedError(Outcome.PERMERROR, "From is not signed")
+        raise RefusedError(Outcome.PERMERROR, FROM_UNSIGNED)
     if signature.expires is not None:
         if signature.signed_at is not None and signature.expires < signature.signed_at:
             raise TagError("x= is before t=")

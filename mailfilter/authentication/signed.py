@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 _WSP = re.compile(rb"[ \t]+")
 _FOLD = re.compile(rb"\r\n(?![ \t])")
+_BLANK = re.compile(rb"(?:\A|\r?\n)\r?\n")
 _B_VALUE = re.compile(rb"((?:\A|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
 
 
@@ -32,17 +33,12 @@ class SignedMail:
     A lone LF counts as a line end, because archives and pipes hand mail over with such.
     """
 
-    __slots__ = ("_bodies", "by_name", "fields", "raw_body")
+    __slots__ = ("_bodies", "_body_at", "_raw", "by_name", "fields")
 
     def __init__(self, raw: bytes) -> None:
-        if raw.count(b"\n") != raw.count(b"\r\n"):
-            raw = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        if raw.startswith(b"\r\n"):
-            head, body = b"", raw[2:]
-        else:
-            head, _, body = raw.partition(b"\r\n\r\n")
-        self.fields = tuple(_fields(head))
-        self.raw_body = body
+        blank = _BLANK.search(raw)
+        self._raw, self._body_at = raw, blank.end() if blank else len(raw)
+        self.fields = tuple(_fields(_crlf(raw[: blank.start() if blank else len(raw)])))
         self.by_name: dict[str, list[Field]] = {}
         for field in self.fields:
             self.by_name.setdefault(field.name, []).append(field)
@@ -51,7 +47,7 @@ class SignedMail:
     def body(self, relaxed: bool) -> bytes:
         """The body in one of its canonical forms."""
         if relaxed not in self._bodies:
-            self._bodies[relaxed] = canonical_body(self.raw_body, relaxed)
+            self._bodies[relaxed] = canonical_body(_crlf(self._raw[self._body_at :]), relaxed)
         return self._bodies[relaxed]
 
     def select(self, names: Iterable[str]) -> list[Field]:
@@ -65,6 +61,13 @@ class SignedMail:
                 left[name] = at
                 chosen.append(fields[at])
         return chosen
+
+
+def _crlf(text: bytes) -> bytes:
+    """Text in which every line ends in CRLF."""
+    if text.count(b"\n") == text.count(b"\r\n"):
+        return text
+    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _fields(head: bytes) -> Iterable[Field]:

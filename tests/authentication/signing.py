@@ -83,3 +83,21 @@ def sign(
             lines.append(header_form(found[-1], header == "relaxed") + b"\r\n")
     lines.append(header_form(text.encode(), header == "relaxed"))
     return text.encode() + raw_sign(kind, b"".join(lines)).encode() + b"\r\n" + mail
+
+
+def seal(mail: bytes, number: int, domain: str, seen: str = "dmarc=pass", kind: str = "rsa1024") -> bytes:
+    """The mail with one more ARC set on top."""
+    mail = f"ARC-Authentication-Results: i={number}; {domain}; {seen}\r\n".encode() + mail
+    mail = sign(mail, kind, domain=domain, field="ARC-Message-Signature", start=f"i={number}; ")
+    algorithm = "ed25519-sha256" if kind == "ed25519" else "rsa-sha256"
+    state = "pass" if number > 1 else "none"
+    own = f"ARC-Seal: i={number}; a={algorithm}; cv={state}; d={domain}; s=k; b=".encode()
+    fields = [line for line in mail.partition(b"\r\n\r\n")[0].split(b"\r\n") if line.startswith(b"ARC-")]
+    order = ("ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal")
+    ordered = [
+        next(line for line in fields if line.startswith(f"{name}: i={n};".encode()))
+        for n in range(1, number + 1)
+        for name in order[: 2 if n == number else 3]
+    ]
+    data = b"".join(header_form(field, True) + b"\r\n" for field in ordered) + header_form(own, True)
+    return own + raw_sign(kind, data).encode() + b"\r\n" + mail

@@ -16,28 +16,10 @@ from mailfilter.authentication.outcome import Outcome
 from mailfilter.authentication.signed import SignedMail
 from mailfilter.lookups import DnsState
 
-from .signing import header_form, raw_sign, record, sign
+from .signing import record, seal
 
 MAIL = b"From: a@x.test\r\nSubject: hello\r\n\r\nHello\r\n"
-KEY = record("rsa2048")
-
-
-def seal(mail: bytes, number: int, domain: str, seen: str = "dmarc=pass", kind: str = "rsa2048") -> bytes:
-    """The mail with one more ARC set on top."""
-    mail = f"ARC-Authentication-Results: i={number}; {domain}; {seen}\r\n".encode() + mail
-    mail = sign(mail, kind, domain=domain, field="ARC-Message-Signature", start=f"i={number}; ")
-    algorithm = "ed25519-sha256" if kind == "ed25519" else "rsa-sha256"
-    state = "pass" if number > 1 else "none"
-    own = f"ARC-Seal: i={number}; a={algorithm}; cv={state}; d={domain}; s=k; b=".encode()
-    fields = [line for line in mail.partition(b"\r\n\r\n")[0].split(b"\r\n") if line.startswith(b"ARC-")]
-    order = ("ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal")
-    ordered = [
-        next(line for line in fields if line.startswith(f"{name}: i={n};".encode()))
-        for n in range(1, number + 1)
-        for name in order[: 2 if n == number else 3]
-    ]
-    data = b"".join(header_form(field, True) + b"\r\n" for field in ordered) + header_form(own, True)
-    return own + raw_sign(kind, data).encode() + b"\r\n" + mail
+KEY = record("rsa1024")
 
 
 def chain(*domains: str, seen: str = "dmarc=pass") -> bytes:

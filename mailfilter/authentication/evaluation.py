@@ -1,0 +1,141 @@
+"""All of sender authentication about one mail: SPF, DKIM and ARC side by side, then DMARC from what they proved."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from ..checks import Mail
+from ..message import Message
+from ..mime.addresses import parse_addresses
+from ..mime.charsets import decode_header_bytes
+from ..mime.words import unfold
+from . import arc, dkim, dmarc
+from .arc import ArcAnswer
+from .dialogue import Dialogue, askable, together
+from .dkim import DkimAnswer
+from .dmarc import Discovery, DmarcAnswer, Proof
+from .outcome import Outcome
+from .signed import SignedMail
+from .spf import SpfAnswer, SpfResult, check_helo, check_mail_from
+
+MAX_FROM = 8
+"""From fields, over all readings of a mail, whose domains are looked at."""
+MAX_DOMAINS = 3
+"""From domains whose policy is asked for; a mail has one."""
+
+_OURS = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "::/127",
+                    "fc00::/7", "fe80::/10")
+)  # fmt: skip
+"""Networks from which no mail of others comes: who connects from there has taken it from somebody else."""
+
+
+_FROM_LINE = re.compile(rb">?From[ \t]+:(.*)")
+"""A first line that is taken for mbox's, and that some programs show as the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What was found out.  ``mail_from`` and ``helo`` are None where SPF was not asked, and ``unasked`` says why.
+
+    ``dmarc``  an answer for each From domain, one in all honest mail.
+    """
+
+    mail_from: SpfAnswer | None
+    helo: SpfAnswer | None
+    dkim: tuple[DkimAnswer, ...]
+    arc: ArcAnswer
+    dmarc: tuple[DmarcAnswer, ...]
+    unasked: str = ""
+
+
+def authenticate(mail: Mail, now: float, walk: bool = False) -> Dialogue[Authentication]:
+    """Evaluate a mail; ``now`` in seconds since 1970, ``walk`` chooses DMARC's tree walk."""
+    signed = SignedMail(mail.message.raw)
+    address, unasked = _client(mail)
+    domains = from_domains(mail.message, signed)[:MAX_DOMAINS]
+    mail_from, helo, signatures, chain, *found = yield from together(
+        [
+            _spf_mail_from(mail, address),
+            _spf_helo(mail, address),
+            dkim.verify(signed, now),
+            arc.verify(signed),
+            *(dmarc.discover(domain, walk) for domain in domains),
+        ]
+    )
+    discoveries: list[Discovery] = found
+    proofs: list[Proof] = []
+    if any(discovery.record is not None for discovery in discoveries):
+        proofs = yield from _proofs(mail, mail_from, signatures, walk)
+    sample = int(mail.message.digest[:8], 16) % 100
+    answers = tuple(dmarc.judge(discovery, proofs, sample) for discovery in discoveries)
+    return Authentication(mail_from, helo, signatures, chain, answers, unasked)
+
+
+def _client(mail: Mail) -> tuple[str, str]:
+    """The address that SPF is asked about; without one, why not."""
+    address = mail.envelope.client_ip
+    if address is None:
+        return "", "the address of the connecting host is not known"
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if any(parsed in network for network in _OURS if network.version == parsed.version):
+        return "", "the connecting host is in a network of our own"
+    return str(parsed), ""
+
+
+def _spf_mail_from(mail: Mail, address: str) -> Dialogue[SpfAnswer | None]:
+    sender, helo = mail.envelope.mail_from, mail.envelope.helo or ""
+    if not address or sender is None:
+        return None
+    return (yield from check_mail_from(address, sender, helo))
+
+
+def _spf_helo(mail: Mail, address: str) -> Dialogue[SpfAnswer | None]:
+    """The HELO name; the null sender's MAIL FROM is that already."""
+    helo = mail.envelope.helo or ""
+    if not address or not mail.envelope.mail_from or askable(helo) is None or helo.startswith("["):
+        return None
+    return (yield from check_helo(address, helo))
+
+
+def _proofs(
+    mail: Mail, mail_from: SpfAnswer | None, signatures: tuple[DkimAnswer, ...], walk: bool
+) -> Dialogue[list[Proof]]:
+    """Every domain that was, or for all we know may have been, authenticated; certain ones first."""
+    domains: dict[tuple[str, str], bool] = {}
+    for answer in signatures:
+        if answer.outcome in (Outcome.PASS, Outcome.TEMPERROR):
+            certain = answer.outcome is Outcome.PASS
+            domains["dkim", answer.domain] = domains.get(("dkim", answer.domain), False) or certain
+    if mail_from is None:
+        sender = mail.envelope.mail_from
+        unknown = askable((sender or mail.envelope.helo or "").rpartition("@")[2]) if sender is not None else ""
+        if unknown is not None:
+            domains["spf", unknown] = False
+    elif mail_from.result in (SpfResult.PASS, SpfResult.TEMPERROR):
+        domains["spf", mail_from.domain] = mail_from.result is SpfResult.PASS
+    organizations = yield from together([dmarc.find_organization(domain, walk) for _, domain in domains])
+    return [
+        Proof(method, domain, organization, certain)
+        for ((method, domain), certain), organization in zip(domains.items(), organizations, strict=True)
+    ]
+
+
+def from_domains(message: Message, signed: SignedMail) -> tuple[str, ...]:
+    """The domains of all From addresses in all readings of a mail: no reader may be shown one that is not judged."""
+    texts = [
+        decode_header_bytes(header.raw)
+        for reading in message.readings()
+        for header in reading.root.headers
+        if header.name.lower() == "from"
+    ]
+    texts += [decode_header_bytes(field.value) for field in signed.by_name.get("from", ())]
+    if field := _FROM_LINE.match(message.mbox_from):
+        texts.append(decode_header_bytes(field[1]))
+    unfolded = dict.fromkeys(unfold(text).strip() for text in texts)
+    addresses = [address for text in list(unfolded)[:MAX_FROM] for address in parse_addresses(text)]
+    domains = (askable(address.address.rpartition("@")[2].strip(" .>")) for address in addresses)
+    return tuple(dict.fromkeys(domain for domain in domains if domain))
