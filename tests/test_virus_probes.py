@@ -33,8 +33,8 @@ def telling_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
     """A clamd that says what it skips and reads files of a usual size whole."""
     server = Clamd(tmp_path_factory.mktemp("telling"))
     path = server.folder / "clamd.conf"
-    larger = path.read_text().replace("MaxFileSize 10M", "MaxFileSize 40M").replace("MaxScanSize 20M", "MaxScanSize 60M")
-    path.write_text(larger)
+    larger = path.read_text().replace("MaxFileSize 10M", "MaxFileSize 40M")
+    path.write_text(larger.replace("MaxScanSize 20M", "MaxScanSize 60M"))
     with running(server):
         yield server
 
