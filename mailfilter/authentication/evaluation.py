@@ -15,7 +15,7 @@ from . import arc, dkim, dmarc
 from .arc import ArcAnswer
 from .dialogue import Dialogue, askable, together
 from .dkim import DkimAnswer
-from .dmarc import Discovery, DmarcAnswer, Proof
+from .dmarc import Discovery, DmarcAnswer, DmarcResult, Proof
 from .outcome import Outcome
 from .signed import SignedMail
 from .spf import SpfAnswer, SpfResult, check_helo, check_mail_from
@@ -56,7 +56,8 @@ def authenticate(mail: Mail, now: float, walk: bool = False) -> Dialogue[Authent
     """Evaluate a mail; ``now`` in seconds since 1970, ``walk`` chooses DMARC's tree walk."""
     signed = SignedMail(mail.message.raw)
     address, unasked = _client(mail)
-    domains = from_domains(mail.message, signed)[:MAX_DOMAINS]
+    every, complete = from_domains(mail.message, signed)
+    domains = every[:MAX_DOMAINS]
     mail_from, helo, signatures, chain, *found = yield from together(
         [
             _spf_mail_from(mail, address),
@@ -71,8 +72,10 @@ def authenticate(mail: Mail, now: float, walk: bool = False) -> Dialogue[Authent
     if any(discovery.record is not None for discovery in discoveries):
         proofs = yield from _proofs(mail, mail_from, signatures, walk)
     sample = int(mail.message.digest[:8], 16) % 100
-    answers = tuple(dmarc.judge(discovery, proofs, sample) for discovery in discoveries)
-    return Authentication(mail_from, helo, signatures, chain, answers, unasked)
+    answers = [dmarc.judge(discovery, proofs, sample) for discovery in discoveries]
+    if domains and (not complete or len(every) > len(domains)):
+        answers.append(DmarcAnswer(DmarcResult.FAIL, every[-1], reason="more From domains than can be proved"))
+    return Authentication(mail_from, helo, signatures, chain, tuple(answers), unasked)
 
 
 def _client(mail: Mail) -> tuple[str, str]:
@@ -124,8 +127,11 @@ def _proofs(
     ]
 
 
-def from_domains(message: Message, signed: SignedMail) -> tuple[str, ...]:
-    """The domains of all From addresses in all readings of a mail: no reader may be shown one that is not judged."""
+def from_domains(message: Message, signed: SignedMail) -> tuple[tuple[str, ...], bool]:
+    """The domains of all From addresses in all readings of a mail: no reader may be shown one that is not judged.
+
+    Also whether these are all; False where there are more From fields than are looked at.
+    """
     texts = [
         decode_header_bytes(header.raw)
         for reading in message.readings()
@@ -138,4 +144,4 @@ def from_domains(message: Message, signed: SignedMail) -> tuple[str, ...]:
     unfolded = dict.fromkeys(unfold(text).strip() for text in texts)
     addresses = [address for text in list(unfolded)[:MAX_FROM] for address in parse_addresses(text)]
     domains = (askable(address.address.rpartition("@")[2].strip(" .>")) for address in addresses)
-    return tuple(dict.fromkeys(domain for domain in domains if domain))
+    return tuple(dict.fromkeys(domain for domain in domains if domain)), len(unfolded) <= MAX_FROM

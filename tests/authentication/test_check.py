@@ -144,6 +144,19 @@ def test_every_from_that_a_reader_may_show_is_judged(second: bytes) -> None:
         assert "DMARC_PASS" not in found
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"From: a@x.test, a@mx.x.test, a@b.x.test, victim@y.test\r\n",
+        b"".join(b"From: a%d@x.test\r\n" % number for number in range(20)) + b"From: victim@y.test\r\n",
+    ],
+)
+def test_more_from_domains_than_are_looked_at_prove_nothing(more: bytes) -> None:
+    found = find(more + signed())
+    assert "DMARC_FAIL_NONE" in found
+    assert "DMARC_PASS" not in found
+
+
 def test_a_trusted_host_softens_a_failure_and_only_a_trusted_one() -> None:
     zone = {**ZONE, "k._domainkey.lists.test": {"TXT": [KEY]}}
     broken = signed().replace(b"Hello", b"Hello [list footer]")
