@@ -28,7 +28,10 @@ CREATE TABLE IF NOT EXISTS mail (
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One entry: ``state`` is held, disarmed, released, restored or deleted; ``stored`` in seconds since the epoch; ``size`` in bytes."""
+    """One entry.
+
+    ``state`` is held, disarmed, released, restored or deleted; ``stored`` in seconds since the epoch; ``size`` in bytes.
+    """
 
     receipt: str
     stored: float

