@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS mail (
 class Held:
     """One entry.
 
-    ``state`` is held, disarmed, released, restored or deleted; ``stored`` in seconds since the epoch; ``size`` in bytes.
+    ``state``  held, disarmed, released, restored or deleted; ``stored``, in seconds since the epoch, ``size`` in bytes.
     """
 
     receipt: str
