@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from mailfilter.config import SECTIONS, Config, example
+from mailfilter.config import Config, example
 from mailfilter.decision import Action
 from mailfilter.errors import SettingError
+from mailfilter.sections import SECTIONS
 
 EXAMPLE = Path(__file__).parent.parent / "mailfilter.example.toml"
 

@@ -16,10 +16,10 @@ from mailfilter import Config, Envelope, FilterChain, Mail, Symbol, SymbolInfo, 
 from mailfilter.assembly import BUILT_IN
 from mailfilter.checks import Asking
 from mailfilter.checks.virus import VirusCheck
-from mailfilter.config import SECTIONS
 from mailfilter.deadline import Deadline
 from mailfilter.errors import SettingError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
+from mailfilter.sections import SECTIONS
 from mailfilter.symbols import Findings, declared_by
 from mailfilter.testing.clock import FakeClock
 from mailfilter.testing.fake_clamd import FakeClamd, Session, close_without_reply, replies
