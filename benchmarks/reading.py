@@ -92,7 +92,7 @@ def read_all(raw: bytes) -> Message:
     for header in message.headers:
         _ = header.value
     for part in message.parts:
-        _ = part.data, part.text, part.names, part.detected_type, part.disposition, part.is_attachment
+        _ = part.data, part.text, part.names, part.detected_type
     _ = message.defects
     return message
 

@@ -171,10 +171,9 @@ class Message:
         """What is wrong with the mail in its primary reading, and which caps were hit."""
         if self._defects is None:
             for part in self.parts:
-                text = part.text
-                if len(text) > 8 * MAX_LINKS and _may_hold_many_links(text):
+                if len(part.text) > 8 * MAX_LINKS and _may_hold_many_links(part.text):
                     _ = self.links
-                if not part.block.plain and _holds_many_words(part):
+                if not part.block[4] and _holds_many_words(part):
                     self._reader.choose(DefectKind.WORD_LIMIT, part.path, 0)
             self._defects = tuple(self._reader.defects)
         return self._defects

@@ -90,22 +90,21 @@ class Block(NamedTuple):
         """The names in lower case."""
         return self[2][1:-1].split(":") if self[0] else []
 
-    def holds(self, name: str) -> bool:
-        """Whether there is a header of this name (lower case)."""
-        return f":{name}:" in self[2]
-
-    def values(self, name: str) -> list[str]:
+    def values(self, name: str) -> tuple[str, ...]:
         """Raw values of all headers of a name (lower case)."""
-        key, index = f":{name}:", self[2]
+        key, folded = f":{name}:", self[2]
+        at = folded.find(key)
+        if at < 0:
+            return ()
+        place = folded.count(":", 0, at)
+        if folded.find(key, at + 1) < 0:
+            return (self[1][place],)
         found = []
-        place = position = 0
-        at = index.find(key)
         while at >= 0:
-            place += index.count(":", position, at)
-            position = at
             found.append(self[1][place])
-            at = index.find(key, at + 1)
-        return found
+            start, at = at, folded.find(key, at + 1)
+            place += folded.count(":", start, at)
+        return tuple(found)
 
     def headers(self, charset: str) -> tuple[Header, ...]:
         """The headers; ``charset`` is what bytes above 127 mean that are not UTF-8."""

@@ -14,7 +14,7 @@ from .headers import Block, Header
 from .kinds import SHOWN_MESSAGES, dispositions, find_names, offered_as_file, shown_as_html
 from .magic import detect
 from .params import Label, as_text
-from .transfer import IDENTITY, decode, find_uu_blocks, has_uu_block
+from .transfer import BEGIN_HINT, IDENTITY, decode, find_uu_blocks
 
 if TYPE_CHECKING:
     from .tree import Reader
@@ -237,10 +237,8 @@ class Part:
     def detected_type(self) -> str:
         """The MIME type by content, ``""`` if it is not recognised (plain text is not)."""
         if self._type is None:
-            if self._children and self._content_type.startswith("multipart/"):
-                self._type = ""
-            else:
-                self._type = detect(self.data)
+            data = self._data if self._data is not None else self.data
+            self._type = detect(data) if data else ""
         return self._type
 
     @property
@@ -259,9 +257,11 @@ class Part:
         if self._content_type != "text/plain":
             return ()
         if self._encoding in IDENTITY:
-            if not has_uu_block(self._buffer, self._start, self._end):
-                return ()
-        elif not has_uu_block(self.data, 0, len(self.data)):
+            buf, start, end = self._buffer, self._start, self._end
+        else:
+            buf, start = self.data, 0
+            end = len(buf)
+        if BEGIN_HINT.search(buf, start, end) is None and not buf.startswith(b"begin ", start, end):
             return ()
         return self._reader.uu_parts(self, find_uu_blocks(self.data, self._reader.parts_left))
 

@@ -74,15 +74,11 @@ def _groups(clean: bytes, choose: Choose) -> bytes:
     return binascii.a2b_base64(clean + b"=" * (4 - rest) if rest else clean)
 
 
-_BEGIN = re.compile(rb"^begin[ \t]+([0-7]{3,4})[ \t]+([^\r\n]{1,255})\r?\n", re.M)
+_BEGIN = re.compile(rb"^begin ([0-7]{3,4})[ \t]+([^\r\n]{1,255})\r?\n", re.M)
 
 
-_BEGIN_HINT = re.compile(rb"\nbegin[ \t]")
-
-
-def has_uu_block(buf: bytes, start: int, end: int) -> bool:
-    """Whether there may be a uuencoded file in a stretch; as cheap as a search can be."""
-    return buf.startswith((b"begin ", b"begin\t"), start, end) or _BEGIN_HINT.search(buf, start, end) is not None
+BEGIN_HINT = re.compile(rb"\nbegin ")
+"""Cheaper to search for than `_BEGIN`; it misses a file that starts with the text."""
 
 
 class UuBlock:

@@ -86,23 +86,23 @@ class Reader:
     ) -> Part:
         """Read headers and body of a message or of a part.  ``path`` of a message is that of what holds it."""
         block = read_block(self, buf, top, end, path)
-        index, start = block[2], block[3]
+        start = block[3]
         label, kind, encoding = _PLAIN, default, ""
-        if ":content-type:" in index:
-            label, kind = self._type(block.values("content-type"), path)
-        if ":content-transfer-encoding:" in index:
-            encoding = self._encoding(block.values("content-transfer-encoding"), buf, start, end, path)
-        disposed = ":content-disposition:" in index
-        if disposed and len(set(block.values("content-disposition"))) > 1:
+        if types := block.values("content-type"):
+            label, kind = self._type(types, path)
+        if encodings := block.values("content-transfer-encoding"):
+            encoding = self._encoding(encodings, buf, start, end, path)
+        dispositions = block.values("content-disposition")
+        if len(dispositions) > 1 and len(set(dispositions)) > 1:
             self.choose(DefectKind.DUPLICATE_DISPOSITION, path, 0)
-        charset = "" if block.plain else self._header_charset(buf, top, start, label, path)
+        charset = "" if block[4] else self._header_charset(buf, top, start, label, path)
         multipart = kind.startswith("multipart/")
         if message and not multipart:
             path = f"{path}.1" if path else "1"
         part = Part(self, buf, top, start, end, mapped, path, depth, block, charset, label, kind, encoding)
-        if not disposed:
+        if not dispositions:
             part._disposition = ""
-            if label is _PLAIN or (not label.named and index.count(":content-type:") < 2):
+            if not label.named and len(types) < 2:
                 part._names = ()
         self.made += 1
         if encoding == "base64":
@@ -119,7 +119,7 @@ class Reader:
         self.charset = self.charset or label.charset
         return label.charset or self.charset
 
-    def _type(self, values: list[str], path: str) -> tuple[Label, str]:
+    def _type(self, values: tuple[str, ...], path: str) -> tuple[Label, str]:
         """The label and the type that count."""
         label = parse_label(values[0])
         if len(values) > 1:
@@ -134,7 +134,7 @@ class Reader:
             token = "text/plain"
         return label, token
 
-    def _encoding(self, values: list[str], buf: bytes, start: int, end: int, path: str) -> str:
+    def _encoding(self, values: tuple[str, ...], buf: bytes, start: int, end: int, path: str) -> str:
         """The transfer encoding that counts: one of `KNOWN`."""
         value = values[0].strip().lower()
         if len(values) > 1:
