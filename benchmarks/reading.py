@@ -89,8 +89,7 @@ def _percent(n: int, differing: int) -> float:
 def read_all(raw: bytes) -> Message:
     """Everything decoded but HTML: headers, data and text of all parts, names, types by content, defects."""
     message = Message(raw)
-    for header in message.headers:
-        _ = header.value
+    _ = message.header_values
     for part in message.parts:
         _ = part.data, part.text, part.names, part.detected_type
     _ = message.defects

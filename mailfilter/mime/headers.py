@@ -106,6 +106,13 @@ class Block(NamedTuple):
             place += folded.count(":", start, at)
         return tuple(found)
 
+    def texts(self, charset: str) -> tuple[str, ...]:
+        """All values decoded at once, which takes less than half the time of asking header by header."""
+        raws = self[1]
+        if self[4]:
+            return tuple([unfold(raw).strip() if "\n" in raw else raw.strip() for raw in raws])
+        return tuple([header_text(raw, charset) for raw in raws])
+
     def headers(self, charset: str) -> tuple[Header, ...]:
         """The headers; ``charset`` is what bytes above 127 mean that are not UTF-8."""
         kind = _PlainHeader if self[4] else Header

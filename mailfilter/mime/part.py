@@ -82,6 +82,16 @@ class Part:
         return self._headers
 
     @property
+    def header_charset(self) -> str:
+        """What bytes above 127 in the headers mean if they are not UTF-8, ``""`` for windows-1252."""
+        return self._header_charset
+
+    @property
+    def header_values(self) -> tuple[str, ...]:
+        """The values of all headers, decoded, in order; cheaper than one by one from `headers`."""
+        return self._block.texts(self._header_charset)
+
+    @property
     def block(self) -> Block:
         """The header block as it was taken apart, not decoded."""
         return self._block
