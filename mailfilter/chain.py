@@ -19,9 +19,8 @@ from .config import Config
 from .deadline import Deadline
 from .decision import ACTIONS, Action, Decisions, GreylistState, Marks, Policy, Reason, decide
 from .envelope import Envelope
-from .errors import StoreError
 from .greylist import Greylist, GreylistAnswer
-from .lookups import Answer, Lookup, Question, ScanQuestion
+from .lookups import Answer, Lookup, Question
 from .lookups.engine import Engine, adrive, declared_names, drive, failure, only_declared
 from .message import Message
 from .quarantine import Quarantine
@@ -159,14 +158,14 @@ class FilterChain:
         """Findings, points and decisions of one batch, without greylist state and without words."""
         engine = Engine(self.asking, mails)
         if not engine.done:
-            drive(engine, self.lookups, self._deadline(mails), self._threads())
+            drive(engine, self.lookups, self.deadline(mails), self._threads())
         return self._score(mails, engine)
 
     async def aevaluate(self, mails: Sequence[Mail]) -> Batch:
         """`evaluate` under asyncio."""
         engine = Engine(self.asking, mails)
         if not engine.done:
-            await adrive(engine, self.lookups, self._deadline(mails))
+            await adrive(engine, self.lookups, self.deadline(mails))
         return self._score(mails, engine)
 
     def act(self, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
@@ -180,34 +179,9 @@ class FilterChain:
         that it stays with the sender: nothing is accepted that was not kept.  Without a quarantine in the
         settings the verdict comes back as it is, and keeping the mail is up to the caller.
         """
-        if self.quarantine is None or verdict.action not in (Action.QUARANTINE, Action.DELETE):
-            return verdict
-        try:
-            if verdict.action is Action.QUARANTINE:
-                held = replace(verdict, receipt=self.quarantine.hold(raw, envelope, verdict))
-                return self._disarmed(raw, envelope, held, self.quarantine) if verdict.disarm else held
-            return replace(verdict, receipt=self.quarantine.bury(envelope, verdict))
-        except StoreError as error:
-            _log.error("mail %s is refused for now: %s", verdict.mail_id, error)
-            return replace(verdict, action=Action.GREYLIST, reason=Reason.NOT_STORED)
+        from .acting import act
 
-    def _disarmed(self, raw: bytes, envelope: Envelope, held: Verdict, quarantine: Quarantine) -> Verdict:
-        """A held mail without the parts that policy wants gone; as it is where anything is left to object to."""
-        from .checks.attachments import NOTHING_BANNED, AttachmentCheck
-        from .disarming import remove_doomed
-
-        message, policy = Message(raw), self.governing(envelope)[0]
-        banned = next((check.banned for check in self.local if isinstance(check, AttachmentCheck)), NOTHING_BANNED)
-        deadline = self._deadline([Mail(message, envelope)])
-        result = remove_doomed(message, policy, self.lookups.get(ScanQuestion), banned, held.receipt, deadline)
-        if result is None:
-            return held
-        left = self.evaluate([Mail(Message(result.raw), envelope)]).decisions
-        if left.actions[0] != Action.ACCEPT.severity:
-            return held
-        quarantine.mark(held.receipt, "disarmed")
-        before = raw[: len(raw) - len(message.raw)]  # an mbox line
-        return replace(held, action=Action.ACCEPT, removed=result.removed, replacement=before + result.raw)
+        return act(self, raw, envelope, verdict)
 
     def governing(self, envelope: Envelope) -> tuple[Policy, Marks]:
         """The policy that governs mail with this envelope, and what outranks the score under it."""
@@ -239,7 +213,8 @@ class FilterChain:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _deadline(self, mails: Sequence[Mail]) -> Deadline:
+    def deadline(self, mails: Sequence[Mail]) -> Deadline:
+        """The deadline of a batch that begins now."""
         return Deadline.after(self.config.engine.deadline * math.ceil(len(mails) / _WAVE))
 
     def _threads(self) -> ThreadPoolExecutor:
