@@ -18,6 +18,7 @@ import numpy as np
 
 from mailfilter.message import Message
 from mailfilter.mime.kinds import SHOWN_MESSAGES
+from mailfilter.testing.hostile import hostile_mails
 
 from .corpus import load
 
@@ -29,11 +30,14 @@ _WORD = re.compile(r"\w+")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds over the corpus; medians count")
+    parser.add_argument("--hostile", action="store_true", help="time every hostile mail of mailfilter.testing.hostile")
     parser.add_argument("--differences", action="store_true", help="also a row per kind of difference, with examples")
 
 
 def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """One row per corpus."""
+    """One row per corpus; with ``--hostile`` one for the slowest hostile mails, and one for each of those."""
+    if args.hostile:
+        yield from hostile()
     for name in args.corpus:
         corpus = load(name, limit=200 if args.quick else None)
         raws = [mail.raw for mail in corpus.mails]
@@ -47,6 +51,25 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         if args.differences:
             for kind, count in classes.most_common():
                 yield {"corpus": name, "difference": kind, "mails": count, "examples": examples[kind][:10]}
+
+
+def hostile() -> Iterator[dict[str, object]]:
+    """CPU seconds to evaluate each hostile mail (best of two), the ten slowest, those of 100 MB last."""
+    rows = []
+    for name, raw in hostile_mails(largest=True):
+        seconds = []
+        for _ in range(2):
+            began = time.process_time()
+            message = read_all_and_render(raw)
+            _ = message.readings(), message.attachments, message.digest, message.addresses("to")
+            seconds.append(time.process_time() - began)
+        rows.append({"hostile": name, "bytes": len(raw), "seconds": round(min(seconds), 3)})
+    small = sorted(
+        (row for row in rows if "100 MB" not in str(row["hostile"])), key=lambda row: -float(str(row["seconds"]))
+    )
+    yield {"hostile": "all", "n": len(small), "slowest_seconds": small[0]["seconds"]}
+    yield from small[:10]
+    yield from (row for row in rows if "100 MB" in str(row["hostile"]))
 
 
 def measure(name: str, raws: Sequence[bytes], classes: Counter[str], repeat: int) -> dict[str, object]:

@@ -11,6 +11,9 @@ its content wholly, or until a font size is set."""
 MARKS = (VEILED, SHRUNK)
 DROP = {ord(mark): None for mark in (BREAK, VEILED, SHRUNK)}
 
+MAX_MARKS = 10_000
+"""Invisible elements of each kind that are looked for; beyond, everything counts as visible."""
+
 _BLANK = r"\s{0,9}"
 _ZERO = rf"{_BLANK}:{_BLANK}0(?![.\d]{{0,20}}[1-9])"
 _HIDING = tuple(
@@ -38,7 +41,7 @@ def marked_chunks(source: str) -> list[str]:
         for mark, patterns in ((VEILED, _HIDING), (SHRUNK, (_TINY,))):
             ends = sorted([match.end() for pattern in patterns for match in pattern.finditer(low)])
             if ends:
-                _mark(chunks, ends, mark)
+                _mark(chunks, ends[:MAX_MARKS], mark)
     return chunks
 
 

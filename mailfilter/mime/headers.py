@@ -15,6 +15,8 @@ from .words import header_text, unfold
 
 MAX_HEADERS = 2000
 """Header lines of one entity that become a `Header` each; of the rest only the MIME ones do."""
+MAX_BLOCK = 500_000
+"""Bytes of a header block that are taken apart the quick way."""
 MAX_JUNK = 500
 """Interruptions of a header block after which the body is taken to start."""
 
@@ -135,8 +137,8 @@ def read_block(chooser: Chooser, buf: bytes, start: int, end: int, place: str) -
         gap, body = empty.span()
     else:
         gap, body = end - (end > start and buf[end - 1] == 10) * (1 + crlf), end
-    text = str(buf[start:gap], "latin-1")
-    if (text.count("\r") != text.count("\n") if crlf else "\r" in text) or "\0" in text:
+    text = str(buf[start : min(gap, start + MAX_BLOCK)], "latin-1")
+    if gap - start > MAX_BLOCK or (text.count("\r") != text.count("\n") if crlf else "\r" in text) or "\0" in text:
         return _odd_block(chooser, buf, start, end, place)
     pairs = (_CRLF_HEADER if crlf else _LF_HEADER).findall(text)
     if pairs and len(pairs) <= MAX_HEADERS:

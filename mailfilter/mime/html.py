@@ -18,6 +18,9 @@ from .chunks import BREAK, MARKS, SHRUNK, marked_chunks
 from .links import Link, Origin
 from .tags import ANCHOR, ANCHOR_END, BLOCK, CELL, CLOSED_BY_NEXT, INLINE, KINDS, NOTHING, RAW, VOID
 
+MAX_ASIDES = 10_000
+"""Comments for Outlook that are read."""
+
 _SEPARATORS = {BLOCK: BREAK, CELL: " "}
 
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]*")
@@ -160,8 +163,10 @@ class _Renderer:
 
     def whole(self, head: str, text: str) -> tuple[str, str]:
         """A tag in which a quoted value may hold ``>`` or ``<``: it goes on to where the quote ends."""
-        match = _OPENED.search(_QUOTED.sub("", head))
-        quote = match[1] if match else ""
+        quote = '"'
+        if not head.endswith('="') or "'" in head or not head.count('"') & 1:
+            match = _OPENED.search(_QUOTED.sub("", head))
+            quote = match[1] if match else ""
         if not quote or quote in self.unclosed:
             return head, text
         if quote in text:
@@ -206,7 +211,7 @@ class _Renderer:
             before, found, after = piece.partition("-->")
             pieces.append(before)
             if found:
-                if chunk.startswith("!--[if"):
+                if chunk.startswith("!--[if") and len(self.asides) < MAX_ASIDES:
                     self.asides.append("<".join(pieces).partition("]>")[2])
                 return INLINE, "", after
             piece = next(self.chunks, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Literal, NamedTuple
 
 Origin = Literal["href", "src", "action", "text"]
@@ -15,6 +16,8 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}:")
 _SLASHES = re.compile(r"[\\/]*")
 _HOST_END = re.compile(r"[/?#\\]")
 _PLAIN_HOST = re.compile(r"[a-zA-Z0-9-][a-zA-Z0-9.-]*[a-zA-Z0-9-]\Z")
+_SCHEME_END = re.compile("://")  # patterns that start with plain text are searched for faster than by str.find
+_WWW = (re.compile(r"ww\."), re.compile(r"WW\."))
 _TRAILING = ".,;:!?'*_~|"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _WEB = frozenset(("http:", "https:", "ftp:"))
@@ -62,13 +65,13 @@ def clean_url(url: str) -> str:
 
 def text_links(text: str, limit: int) -> list[Link]:
     """Links that mail programs make of plain text: ``http://``, ``https://``, ``ftp://`` and ``www.``; linear."""
-    starts = _find_schemes(text) if "://" in text else []
-    for www in ("www.", "WWW.", "Www."):
-        position = text.find(www)
-        while position >= 0 and len(starts) < limit:
-            if position == 0 or not (text[position - 1].isalnum() or text[position - 1] in "/.-@_"):
-                starts.append(position)
-            position = text.find(www, position + 4)
+    starts = _find_schemes(text, limit)
+    for pattern in _WWW:
+        for match in islice(pattern.finditer(text), limit):
+            start = match.start() - 1
+            before = text[start - 1] if start > 0 else " "
+            if start >= 0 and text[start] in "wW" and not (before.isalnum() or before in "/.-@_"):
+                starts.append(start)
     found = []
     end = 0
     for start in sorted(starts)[:limit]:
@@ -83,17 +86,16 @@ def text_links(text: str, limit: int) -> list[Link]:
     return found
 
 
-def _find_schemes(text: str) -> list[int]:
+def _find_schemes(text: str, limit: int) -> list[int]:
     """Where web schemes start."""
     starts = []
-    position = text.find("://")
-    while position >= 0:
+    for match in islice(_SCHEME_END.finditer(text), limit):
+        position = match.start()
         before = text[max(0, position - 5) : position].lower()
         for scheme in ("https", "http", "ftp"):
             if before.endswith(scheme):
                 starts.append(position - len(scheme))
                 break
-        position = text.find("://", position + 3)
     return starts
 
 
