@@ -138,6 +138,8 @@ class _Renderer:
             return self.declaration(chunk)
         if not closed:
             head, text = self.up_to_bracket(chunk)
+            if not head:
+                return INLINE, "", text
         if "=" in head:
             head, text = self.whole(head, text)
         name = match[0].lower()

@@ -27,7 +27,9 @@ def header_text(latin1: str, charset: str = "") -> str:
     text = unfold(latin1) if "\n" in latin1 or "\r" in latin1 else latin1
     if not text.isascii():
         text = decode_header_bytes(text.encode("latin-1"), charset)
-    return (decode_words(text) if "=?" in text else text).strip()
+    if "=?" in text:
+        text = decode_words(text).replace("\n", " ").replace("\r", " ")  # a word may hold line ends
+    return text.strip()
 
 
 def decode_words(text: str) -> str:

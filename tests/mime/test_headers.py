@@ -120,6 +120,10 @@ def test_encoded_words(text: str, expected: str) -> None:
     assert decode_words(text) == expected
 
 
+def test_encoded_line_ends_do_not_break_the_line() -> None:
+    assert fields(b"Subject: =?utf-8?q?a=0D=0AX:_y?=\n\nz") == [("Subject", "a  X: y")]
+
+
 def test_words_beyond_the_cap_are_kept_and_reported() -> None:
     raw = b"Subject: " + b"=?utf-8?q?a?= " * (MAX_WORDS + 5) + b"\n\nx"
     message = evaluate(raw)

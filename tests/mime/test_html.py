@@ -37,6 +37,7 @@ from mailfilter.mime.links import host_of, text_links
         ('<p title="<b>">x', "x"),
         ("<b x<i y>z", "z"),
         ("text <b", "text <b"),
+        ("text <script", "text <script"),
         ("<!-- never closed <p>x", ""),
         ("<script>never closed <p>x", ""),
         ("\x1e\x1c\x1dx", "x"),
@@ -161,7 +162,7 @@ PIECES = (
     *("<", ">", "</", "<a href=", "<p>", "</p>", "<b>", "<!--", "-->", "<!", "<?", '"', "'", "=", " ", "x", "é", "\n"),
     *("<script>", "</script>", "<div style='display:none'>", "</div>", "<a href='http://a.example'>", "</a>", "&amp;"),
     *("&#", "\x1e", "\x1c", "<base href=/>", "<style>", "<title>", "<!--[if mso]>", "<![endif]-->", "<p hidden>"),
-    *("<td style=font-size:0>", "<td>"),
+    *("<td style=font-size:0>", "<td>", "<script", "<style hidden ", "<title style=display:none", "<a ", "</a", "<base "),
 )
 
 
