@@ -11,23 +11,18 @@ from functools import cached_property
 
 from ..envelope import Envelope
 from ..message import Message
-from ..mime.charsets import decode_text
 from ..mime.part import Part
+from .bodytext import MAX_LINE, characters, cut_lines, effective_type, normalised, pieces_of, split_lines
 from .headertext import MAX_ALL, decoded, mailboxes, octets, shown_name
 from .htmltext import HtmlText
 from .relays import Relays, relays
 from .uris import UriFinder
 
-MAX_LINE = 2048
-"""Octets of one line of a body; longer ones are cut at a blank."""
 MAX_TEXT = 50_000
 """Characters of one rendered part that body rules see."""
 MAX_RAW = 500_000
 """Octets of one decoded part that rawbody rules see."""
 
-_PARAGRAPH = re.compile(r"\n\s*\n")
-_HTML_NAME = re.compile(r"\.s?html?\Z", re.I)
-_ODD_TEXTS = frozenset(("text/x-vcard", "text/calendar"))
 _IP = re.compile(r"(?<![.\d])(?:\d{1,3}\.){3}\d{1,3}(?![.\d])|(?<![\w:])[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]{2,38}")
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]{0,250}\.[a-z][a-z0-9-]+", re.I)
 
@@ -57,18 +52,18 @@ class Facts:
         """The rendered text: the subject, then paragraphs with single blanks, each line with its line end."""
         pieces = []
         for part in self.leaves:
-            kind = _effective_type(part)
+            kind = effective_type(part)
             text = self._rendered(part, kind) if kind in ("text/plain", "text/html") else None
             pieces.append("" if text is None else text[:MAX_TEXT])
-        text = _normalised("\n".join(pieces)) if len(pieces) > 1 else _normalised(pieces[0]) if pieces else ""
+        text = normalised("\n".join(pieces)) if len(pieces) > 1 else normalised(pieces[0]) if pieces else ""
         subject = self.field("subject:last") or ""
-        return _lines((subject.encode("latin-1") or b"\n") + text.encode("utf-8", "replace"))
+        return split_lines((subject.encode("latin-1") or b"\n") + text.encode("utf-8", "replace"))
 
     def _rendered(self, part: Part, kind: str) -> str:
         data = part.data
         if part.depth and len(data) > MAX_LINE and part.encoding in ("", "7bit", "8bit", "binary"):
-            data = _cut_lines(data)
-        text = _characters(data, part.charset)
+            data = cut_lines(data)
+        text = characters(data, part.charset)
         if "\r" in text:
             text = text.replace("\r\n", "\n")
         if kind == "text/plain":
@@ -82,10 +77,10 @@ class Facts:
         """The decoded text parts, HTML as it stands, in pieces of at most 4096 octets."""
         found: list[bytes] = []
         for part in self.leaves:
-            kind = _effective_type(part)
+            kind = effective_type(part)
             if kind in ("text/plain", "text/html") or (kind.startswith("message/") and not part.children):
                 data = part.data[:MAX_RAW]
-                found += _chunks(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
+                found += pieces_of(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
         return found
 
     @cached_property
@@ -285,82 +280,3 @@ def is_special(target: str) -> bool:
     """Whether a target is no field of the mail but made of several, or of other facts."""
     name = target.partition(":")[0]
     return name in SPECIAL or name.lower() in SPECIAL
-
-
-def _effective_type(part: Part) -> str:
-    """``text/plain`` for every text that is not HTML; what is called .html is HTML whatever its label."""
-    kind = part.content_type
-    if (part.params or part.disposition) and any(_HTML_NAME.search(name) for name in part.names[:4]):
-        return "text/html"
-    if kind.startswith("text/"):
-        return kind if kind == "text/html" or kind in _ODD_TEXTS else "text/plain"
-    return "text/plain" if kind.startswith("multipart/") else kind
-
-
-def _characters(data: bytes, charset: str) -> str:
-    """A part's text: UTF-8 if it is that, else as it is labelled."""
-    if data.isascii() and not charset.startswith(("iso-2022", "utf-7", "utf-16", "hz")):
-        return data.decode("ascii")
-    try:
-        if not data.isascii():
-            return data.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    text, known, good = decode_text(data, charset)
-    return text if known and good else decode_text(data, "windows-1252")[0]
-
-
-def _normalised(text: str) -> str:
-    """Blank lines end a paragraph; within one every run of white space is one blank."""
-    out = []
-    for paragraph in _PARAGRAPH.split(text):
-        words = " ".join(paragraph.split())
-        if not words:
-            out.append(" " if paragraph else "")
-            continue
-        before = " " if paragraph[0].isspace() else ""
-        out.append(before + words + " " if paragraph[-1].isspace() else before + words)
-    return "\n".join(out)
-
-
-def _lines(text: bytes) -> list[bytes]:
-    lines = text.splitlines(keepends=True) if b"\r" not in text else text.replace(b"\r", b" ").splitlines(True)
-    if len(text) <= MAX_LINE or max(map(len, lines), default=0) <= MAX_LINE:
-        return lines
-    out = []
-    for line in lines:
-        while len(line) > MAX_LINE:
-            cut = line.rfind(b" ", 0, MAX_LINE + 1) + 1 or MAX_LINE
-            out.append(line[:cut])
-            line = line[cut:]
-        out.append(line)
-    return out
-
-
-def _cut_lines(data: bytes) -> bytes:
-    """Lines beyond all measure cut, as SpamAssassin cuts those of a part."""
-    lines = data.split(b"\n")
-    if max(map(len, lines)) <= MAX_LINE - 1:
-        return data
-    out = []
-    for line in lines:
-        out += [line[at : at + MAX_LINE] for at in range(0, len(line), MAX_LINE)] or [b""]
-    return b"\n".join(out)
-
-
-def _chunks(data: bytes) -> list[bytes]:
-    """Pieces of 2048 to 4096 octets, cut after a line end, else after ``>``, else after a blank."""
-    found = []
-    start = 0
-    while len(data) - start > 2 * MAX_LINE:
-        for mark in (b"\n", b">", b" "):
-            end = data.find(mark, start + MAX_LINE, start + 2 * MAX_LINE)
-            if end >= 0:
-                break
-        else:
-            end = start + MAX_LINE
-        found.append(data[start : end + 1])
-        start = end + 1
-    if start < len(data):
-        found.append(data[start:])
-    return found

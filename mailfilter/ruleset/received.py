@@ -1,0 +1,234 @@
+"""One hop of a mail, and the shapes of the Received lines that tell of one.
+
+The shapes and their order are those that SpamAssassin (Apache-2.0) knows, so that its rules mean the
+same here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+IP = (
+    r"(?:(?<!:)\b(?:\d{1,3}\.){3}\d{1,3}\b"
+    r"|(?:IPv6:|(?<![a-fA-F0-9:]))(?=[a-fA-F0-9]{0,4}:)[a-fA-F0-9:]{2,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?)"
+)
+_PRIVATE = re.compile(
+    r"(?:10|127|169\.254|172\.(?:1[6-9]|2\d|3[01])|192\.168|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\.|::1\Z"
+    r"|fe[89ab][0-9a-f]:",
+    re.I,
+)
+_SPACELESS = r"\S+"
+_STRIP = re.compile(r"[\s\0#\[\]()<>|]")
+
+
+class Relay(NamedTuple):
+    """One hop: who connected, as what, to whom."""
+
+    ip: str
+    rdns: str = ""
+    helo: str = ""
+    by: str = ""
+    ident: str = ""
+    envfrom: str | None = None
+    id: str = ""
+    auth: str = ""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the address is one of a private network or of the host itself."""
+        return bool(_PRIVATE.match(self.ip))
+
+    def shown(self, internal: bool) -> str:
+        """As rules see it."""
+        return (
+            f"[ ip={self.ip} rdns={self.rdns} helo={self.helo} by={self.by} ident={self.ident}"
+            f" envfrom={self.envfrom or ''} intl={int(internal)} id={self.id} auth={self.auth} msa=0 ]"
+        )
+
+
+IGNORED = Relay("ignored")
+"""A line that tells of no hop between hosts."""
+FETCHED = Relay("fetched")
+"""A line of a program that fetched the mail from a mailbox: what comes above is nobody's hop."""
+
+
+def made(relay: Relay) -> Relay:
+    """A hop with its words cleaned."""
+    ip = re.sub(r"%[A-Z0-9._~-]*\Z", "", relay.ip.strip("[]"), flags=re.I)
+    ip = re.sub(r"\Aipv6:", "", ip, flags=re.I)
+    ip = re.sub(r"\A0*:0*:(?:0*:)*ffff:(\d+\.\d+\.\d+\.\d+)\Z", r"\1", ip, flags=re.I)
+    rdns = relay.rdns.rstrip(".")
+    if rdns.lower() == "unknown" or rdns.startswith("["):
+        rdns = ""
+    envfrom = relay.envfrom
+    if envfrom is not None:
+        envfrom = clean(re.sub(r">*\s*\Z", "", envfrom.lstrip().lstrip("<")))
+    return relay._replace(
+        ip=clean(ip), rdns=clean(rdns), helo=clean(relay.helo), by=clean(relay.by.rstrip(";")),
+        ident=clean(relay.ident), envfrom=envfrom,
+    )  # fmt: skip
+
+
+def clean(text: str) -> str:
+    """A word without what would end a field of the pseudo-header: each such character is ``!``."""
+    return _STRIP.sub("!", text)
+
+
+class Shape(NamedTuple):
+    """One form of a Received line and how a hop is made of it."""
+
+    pattern: re.Pattern[str]
+    make: Callable[[re.Match[str], Relay], Relay]
+
+
+def _plain(match: re.Match[str], base: Relay) -> Relay:
+    """Named groups are the fields; of a group ``both`` host name and greeting are made, of ``sub`` what is in it."""
+    fields = {name: text or "" for name, text in match.groupdict().items()}
+    both, sub = fields.pop("both", None), fields.pop("sub", None)
+    if both is not None:
+        fields["rdns"] = fields["helo"] = both
+    if sub:
+        for name in ("helo", "ident"):
+            if found := re.search(rf"{name}=(\S+)", sub):
+                fields[name] = found[1]
+    return made(base._replace(**fields))
+
+
+def _with_ident(match: re.Match[str], base: Relay) -> Relay:
+    """A host name that may have the answer of an ident server before it."""
+    relay = _plain(match, base)
+    ident, at, host = match["rdns"].rpartition("@")
+    if at:
+        ident = ident.removeprefix("IDENT:")
+        relay = relay._replace(ident=clean(ident), rdns="" if host.lower() == "unknown" else clean(host))
+    return relay
+
+
+def _ignore(match: re.Match[str], base: Relay) -> Relay:
+    return IGNORED
+
+
+def _fetched(match: re.Match[str], base: Relay) -> Relay:
+    return FETCHED
+
+
+def _shape(pattern: str, make: Callable[[re.Match[str], Relay], Relay] = _plain) -> Shape:
+    def spell(match: re.Match[str]) -> str:
+        name = match[1]
+        return IP if name == "IP" else f"(?P<{name}>{IP if name == 'ip' else _SPACELESS})"
+
+    return Shape(re.compile(re.sub(r"(?<!\?P)<(ip|rdns|helo|both|by|IP)>", spell, pattern)), make)
+
+
+_QMAIL = r"(?: \(envelope-sender <\S+>\))? by (?P<by>\S+)(?: \(.+\))* with (?:.* )?(?:SMTP|QMQP)(?! id )"
+_EXCHANGE = (
+    r"(?=.* with WITH (?:\([^)]+\) )?\d+\.\d+\.\d+\.\d+(?: |\Z))"
+    r"<helo> \(\[?<ip>(?:%[A-Z0-9._~-]*)?\]?\) by <by> (?P<id>)"
+)
+SHOUTED = re.compile(
+    rf"(?P<helo>\S+) \((?P<rdns>\S+) \[(?P<ip>{IP})\]\) BY (?P<by>\S+) (?:\([^)]+\) WITH SMTP )?"
+    r"ID <?(?P<id>\S+?)>?(?: FOR <[^>]+>)?\Z"
+)
+NAVGW = re.compile(rf"(?P<helo>\S*) \[(?P<ip>{IP})\]\) by (?P<by>\S+) \(NAVGW .*?\) with ")
+SHAPES: Sequence[tuple[str, Sequence[Shape]]] = (
+    ("authenticated user ", (_shape(r".*?<ip>\b(?![.-]).{10,80}by (?P<by>\S+) with HTTP"),)),
+    ("with HTTP (WebMailUI)", (_shape(r".*?<ip> by <by> \(<IP>\) with HTTP \(WebMailUI\)"),)),
+    (" SMTPSVC", (
+        _shape(r"(?P<helo>\S*) \(\[<ip>\][^)]{0,40}\) by <by> with Microsoft SMTPSVC"),
+        _shape(r"mail pickup service by \S+ with Microsoft SMTPSVC\Z", _ignore),
+    )),
+    (" with M", (_shape(_EXCHANGE.replace("WITH", "Microsoft SMTP Server")),)),
+    (" with mapi id", (_shape(_EXCHANGE.replace("WITH", "mapi id")),)),
+    ("[XMail ", (_shape(
+        r"<helo> \((?P<ip>\[?<IP>\]?)(?::\d+)\) by <by>(?: \(\S+\))? with \[XMail.* id <(?P<id>\S+)>.*? from <(?P<envfrom>\S+)>"),)),  # noqa: E501
+    ("(ecelerity", (
+        _shape(r"\(\[<ip>:\d+\] helo=<helo>\) by <by> "),
+        _shape(r"\S+ \(\[<ip>:\d+\]\) by <by> "),
+    )),
+    ("Exim", (
+        _shape(r".*\bwith local(?:-\S+)? ", _ignore),
+        _shape(r"\[<ip>\] \((?P<sub>.*?)\) by <by> "),
+        _shape(r"<both> \(\[<ip>\](?P<sub>.*?)\) by <by> "),
+        _shape(r"<both> \[<ip>\](?::\d+)? by <by> "),
+        _shape(r"<rdns> (?:.*\((?P<helo>\S+)\) )?.*?\[<ip>(?:\.\d+)?\] (?:.*?by <by> )?"),
+    )),
+    (" (Postfix) with", (
+        _shape(r"<helo> \(<rdns> \[<ip>\]\) by <by> "),
+        _shape(r"<helo> \(<rdns>\[<ip>\]\) by <by> "),
+    )),
+    ("(Scalix SMTP Relay", (_shape(r"<helo> \( ?<ip>\) by <by>"),)),
+    (" (Lotus Domino ", (_shape(r"<helo> \(\[<ip>\]\) by <by> \(Lotus"),)),
+    ("with HTTP", (_shape(r"<ip> \(\[<IP>\]\) by <by>"),)),
+    ("", (
+        _shape(r"(?!.* by \S+ \(qmail-\S+\) with )<helo> \(<rdns> \[<ip>\].*\) by <by> \(", _with_ident),
+        _shape(r"<helo> \(<rdns> \[<ip>\]\) by <by> with \S+ \("),
+        _shape(r"<rdns> \(\[<ip>\] helo=<helo>\) by <by> with "),
+        _shape(r"<helo> \(<unknown\S*>\[<ip>\]\) by <by> "),
+        _shape(r"<helo> \((?P<rdns>\S+\.\S+)\[<ip>\]\) by <by> "),
+        _shape(r"<helo> \((?P<ident>\S*)@\[<ip>\].*\) by <by> \("),
+    )),
+    (".hotmail.msn.com ", (_shape(r"(?:(?P<ip><IP>) )?.*by (?P<by>\S+\.hotmail\.msn\.com) "),)),
+    ("LO ", (
+        _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>\S*)\) \(<ip>\) by <by> \(qpsmtpd/\S+\) with (?:ESMTP|SMTP)"),
+        _shape(r"<rdns> \(LHLO (?P<helo>\S*)\) \(<ip>\) by <by> with LMTP"),
+        _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>\S*)\) \[<ip>\] by <by> \([^)]+\) with (?:ESMTP|SMTP)"),
+        _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>[^ ()]*)\) \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL),
+    )),
+    (" via smtpd ", (_shape(r"<helo> \(\[<ip>\]\) by <by> via smtpd \(for \S+\) with SMTP\("),)),
+    (" with ", (_shape(r"<both> \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL),)),
+    ("", (
+        _shape(r"\[<ip>\] by <by> via HTTP\Z"),
+        _shape(r"\S+ \( \[<ip>\]\).*? by <by> "),
+        _shape(r"\((?P<helo>\S+) \[<ip>\]\) by <by> "),
+        _shape(r"\[<ip>\] by <by> "),
+        _shape(r"\(\[?<ip>\]?\) by <by> "),
+        _shape(r"<helo> \[<ip>\] by <by> \[<IP>\] with "),
+        _shape(r"<helo> \[\(<ip>\)\] by <by> \(<IP>\) "),
+        _shape(r"<helo> \(softdnserr \[<ip>\]\).*? by (?P<by>\S+)\b"),
+        _shape(r"<helo> \(<rdns> \[<ip>\]\).*? by (?P<by>\S+)\b"),
+        _shape(r"<helo> \(\[<ip>(?:[.:]\d+)?\]\).*? by <by> "),
+        _shape(r".*with (?:POP3|IMAP)", _fetched),
+        _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>[^)]*)\) \((?:(?P<ident>\S*)@)?\[?<ip>\]?\).* by <by> "),
+        _shape(r"<both> \((?:(?P<ident>\S*)@)?\[?<ip>\]?\).* by <by> "),
+        _shape(r"\[<ip>\] by <by> with http for "),
+        _shape(r"<rdns>\(<ip>\) by <by> via smap "),
+        _shape(r"<rdns>\(<ip>, (?:HELO|EHLO) (?P<helo>\S*)\) by <by> via smap "),
+        _shape(r"<ip> by <by> \((?:SMTPL|InterScan)\b"),
+        _shape(r"\S+ by \S+ with BSMTP", _ignore),
+        _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>\S*)\) \((?:(?P<ident>\S+)@)?<ip>.*?\) by <by> with "),
+        _shape(r"\[<ip>\] \((?:account \S+ )?(?:HELO|EHLO) (?P<helo>\S*)\) by <by> \("),
+        _shape(r"<both> \(\[<ip>\] verified\) by <by> \("),
+        _shape(r"\(\[<ip>\]\) by <by> with "),
+        _shape(r"(?P<helo>[^\d]\S+) \(<ip>\) by <by> "),
+        _shape(r"<helo> \(\[<ip>\] \[\S+\]\) by <by> with "),
+        _shape(r"<ip> by <by> with "),
+        _shape(r"<helo> \(<rdns>\[<ip>\]\) by <by> "),
+        _shape(r"\[<ip>\]\S+ \((?:HELO|EHLO) (?P<helo>\S*)\) by <by> "),
+        _shape(r"<ip> \((?:HELO|EHLO) (?P<helo>\S*)\) by <by> "),
+        _shape(r"<helo> \[<ip>\] by <by> "),
+        _shape(r"<rdns>\(<ip>\) by <by> "),
+        _shape(r"<helo> \(unverified \[<ip>\]\) by <by> "),
+        _shape(r"<ip> \([A-Za-z][^)]+\) by <by> with "),
+        _shape(r"\[<ip>\] \((?P<sub>[^)]+)\) by <by> "),
+        _shape(r"<rdns> \((?:\S+@)?<ip>\) by <by> with "),
+        _shape(r'<rdns>\(<ip>\)(?:, claiming to be "(?P<helo>\S+)")? via \S+ by (?P<by>\S+),'),
+        _shape(r"<helo> \(\S+@<ip> with login\) by (?P<by>\S+\.yahoo\.com) with SMTP"),
+        _shape(r"X-Originating-IP: <ip>\Z(?P<by>)"),
+    )),
+)  # fmt: skip
+"""What must be in the line, and the shapes that are then tried in order."""
+_LOCAL = r"(?:localhost(?:\.localdomain)?|127\.0\.0\.1)"
+NO_HOP = [
+    re.compile(pattern.replace("LOCAL", _LOCAL))
+    for pattern in (
+        r"\S+ \([^\s@]+@LOCAL\) by \S+ \(", r"\S+ \S+ by \S+ with local-e?smtp ", r"\S+@\S+ by \S+ ",
+        r"Unknown/Local \(", r"LOCAL \((?:\S+@)?LOCAL[)\[]", r"\S+ \((?:\S+@)?LOCAL\) ",
+        r"\S+ \(\S+@\S+ \[LOCAL\]\) ", r"\(AUTH: \S+\) by \S+ with ", r"localhost \(localhost \[\[UNIX: localhost\]\]\) by ",  # noqa: E501
+        r"[^.]+ by \S+ with Novell_GroupWise", r"\S+ by \S+ (?:with|via|for|\()", r"\S+ \(\[unix socket\]\) by \S+ \(Cyrus",  # noqa: E501
+        r"\S+ (?:(?:with|via|for) \S+|\(unverified\)) by\b", r"\S+ \(unknown\) by \S+ \(SG\) with \b",
+        r"\S+ \(\S+ \[local\]\) by \S+ \(OpenSMTPD\) with \b", r"\S+ named \S+ by gmailapi\.google\.com with HTTPREST\Z",  # noqa: E501
+        r"facebook\.com \([^)]+\) by facebook\.com with Thrift id \S+\Z", r"\S+ id \S+\Z", r"\S+ \(\S+\) by \S+ \(Content Technologies ",  # noqa: E501
+    )
+]  # fmt: skip
