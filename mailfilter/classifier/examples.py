@@ -103,6 +103,7 @@ class _Collector:
         self.twins = 0
 
     def add(self, example: Example) -> None:
+        """Take the example in; twins are counted, a mail with two labels is noted as a clash."""
         message = Message(example.raw)
         label, path = self.labels.setdefault(message.digest, (example.spam, example.path))
         if label != example.spam:

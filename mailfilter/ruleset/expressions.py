@@ -109,6 +109,7 @@ class _Parser:
         return node
 
     def unary(self) -> Node:
+        """A number, a name or what is in parentheses, and the signs before it."""
         operator = self.sign("!", "-", "+")
         if operator:
             self.depth += 1

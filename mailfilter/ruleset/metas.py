@@ -148,6 +148,7 @@ class _Writer:
         return any(name in self.uncertain for name in names(node))
 
     def text(self, node: Node, bound: str) -> str:
+        """The expression of ``node`` for the bound, ``"low"`` or ``"high"``."""
         kind, parts = node.kind, node.parts
         if kind == "number":
             return f"{float(node.value):.12g}"

@@ -100,6 +100,7 @@ class _Writer:
         self.exact.append(fast if exact is None else exact)
 
     def run(self) -> None:
+        """Read the whole text; `PatternError` for what cannot be translated."""
         text = self.text
         while self.at < len(text):
             char = text[self.at]
@@ -215,6 +216,7 @@ class _Writer:
         self.at = end + 2 if end >= 0 else len(self.text)
 
     def reference(self, char: str) -> None:
+        """``\\g{1}``, ``\\g{name}``, ``\\k<name>``: a group again."""
         match = re.compile(r"\\(?:g(?:\{?(-?\d+)\}?)|[gk](?:\{(\w+)\}|<(\w+)>|'(\w+)'))").match(self.text, self.at)
         if not match:
             raise PatternError(f"\\{char} names no group")

@@ -102,6 +102,7 @@ def scans(signatures: Mapping[bytes, str], limit: int | None = None) -> Behaviou
     """As a real clamd: PING, VERSION and INSTREAM; finds the ``signatures``' bytes, obeys a size ``limit``."""
 
     def behave(session: Session) -> None:
+        """Answer one command."""
         match session.command():
             case "PING":
                 session.send(b"PONG\n")
