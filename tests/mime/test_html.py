@@ -162,7 +162,8 @@ PIECES = (
     *("<", ">", "</", "<a href=", "<p>", "</p>", "<b>", "<!--", "-->", "<!", "<?", '"', "'", "=", " ", "x", "é", "\n"),
     *("<script>", "</script>", "<div style='display:none'>", "</div>", "<a href='http://a.example'>", "</a>", "&amp;"),
     *("&#", "\x1e", "\x1c", "<base href=/>", "<style>", "<title>", "<!--[if mso]>", "<![endif]-->", "<p hidden>"),
-    *("<td style=font-size:0>", "<td>", "<script", "<style hidden ", "<title style=display:none", "<a ", "</a", "<base "),
+    *("<td style=font-size:0>", "<td>", "<script", "<style hidden ", "<title style=display:none"),
+    *("<a ", "</a", "<base "),
 )
 
 
