@@ -16,19 +16,48 @@ ATTRIBUTES: tuple[tuple[str, Origin], ...] = (
 """Attributes that hold a link, and what kind of link that is."""
 
 _VALUE = re.compile(r"""\s{0,20}=\s{0,20}(?:"([^"]*)"?|'([^']*)'?|([^\s<>"']+))""")
-_REFERENCE = re.compile(r"&(?:#(?:[xX]0{0,99}([0-9a-fA-F]{1,7})|0{0,99}([0-9]{1,8}))|([a-zA-Z][a-zA-Z0-9]{1,31}));?+")
+_REFERENCE = re.compile(
+    r"&(?:#(?:[xX]0{0,99}([0-9a-fA-F]{1,7})|0{0,99}([0-9]{1,8}))|([a-zA-Z][a-zA-Z0-9]{1,31}))(;?)"
+)  # hexadecimal, decimal, name; semicolon
+MAX_BARE_NAME = 6
+"""Characters of the longest name that counts without a semicolon."""
 
 
 def unescape(text: str) -> str:
-    """Character references to characters; unlike `html.unescape` for any number of digits."""
-    return _REFERENCE.sub(_character, text)
+    """Character references in text to characters; unlike `html.unescape` for any number of digits."""
+    return _REFERENCE.sub(_in_text, text)
 
 
-def _character(match: re.Match[str]) -> str:
-    hexadecimal, decimal, name = match.groups()
-    if name:
-        return html5.get(f"{name};") or html5.get(name) or match[0]
-    code = int(hexadecimal, 16) if hexadecimal else int(decimal)
+def unescape_url(url: str) -> str:
+    """The same in an attribute, where ``&copy=`` is the start of a parameter."""
+    return _REFERENCE.sub(_in_attribute, url)
+
+
+def _in_text(match: re.Match[str]) -> str:
+    name = match[3]
+    if not name:
+        return _by_number(match)
+    if match[4]:
+        found = html5.get(f"{name};")
+        if found:
+            return found
+    for size in range(min(len(name), MAX_BARE_NAME), 1, -1):
+        if bare := html5.get(name[:size]):
+            return bare + name[size:] + match[4]
+    return match[0]
+
+
+def _in_attribute(match: re.Match[str]) -> str:
+    name = match[3]
+    if not name:
+        return _by_number(match)
+    if match[4]:
+        return html5.get(f"{name};", match[0])
+    return match[0] if match.string.startswith("=", match.end()) else html5.get(name, match[0])
+
+
+def _by_number(match: re.Match[str]) -> str:
+    code = int(match[1], 16) if match[1] else int(match[2])
     if 0x80 <= code < 0xA0:
         return bytes((code,)).decode("cp1252", "replace")
     return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
@@ -43,7 +72,7 @@ def attribute(head: str, name: str) -> str:
         url = _odd_attribute(head, name)
     if url:
         url = clean_url(url)
-        return unescape(url) if "&" in url else url
+        return unescape_url(url) if "&" in url else url
     return ""
 
 

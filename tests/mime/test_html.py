@@ -25,6 +25,7 @@ from mailfilter.mime.links import host_of, text_links
         ("<table><tr><td>a<td>b<tr><th>c</table>", "a b\nc"),
         ("a \n\t b", "a b"),
         ("a&nbsp;b &amp;lt; &#65;&#x42;&#0;&#xD800; &nosuch; &copy", "a b &lt; AB\ufffd\ufffd &nosuch; ©"),
+        ("&copyright &ampx; &midx; &mid; &prod_a", "©right &x; &midx; ∣ &prod_a"),
         ("x<script>if (a<b) document.write('<p>y')</script>z", "xz"),
         ("x<style>p {}</style>z<title>t</title>", "xz"),
         ("a < b and c > d", "a < b and c > d"),
@@ -81,6 +82,8 @@ def test_hidden_text_is_kept_apart(source: str, visible: str, hidden: str) -> No
     [
         ('<a href="http://a.example/?x=1&amp;y=2">t <b>u</b></a>', [
             ("http://a.example/?x=1&y=2", "t u", "href", "a.example")]),
+        ('<a href="http://a.example/?a=1&mid=2&copy=3&pi;&amp=4&lt">t</a>', [
+            ("http://a.example/?a=1&mid=2&copy=3π&amp=4<", "t", "href", "a.example")]),
         ("<A HREF=http://a.example/>t</A>", [("http://a.example/", "t", "href", "a.example")]),
         ("<a\nclass=x\nhref='http://a.example'>t", [("http://a.example", "t", "href", "a.example")]),
         ("<a data-href=x href=http://b.example>t</a>", [("http://b.example", "t", "href", "b.example")]),
