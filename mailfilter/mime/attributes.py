@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from html.entities import html5
 from urllib.parse import urljoin
 
@@ -34,30 +35,32 @@ def unescape_url(url: str) -> str:
 
 
 def _in_text(match: re.Match[str]) -> str:
-    name = match[3]
-    if not name:
-        return _by_number(match)
-    if match[4]:
-        found = html5.get(f"{name};")
-        if found:
-            return found
+    hexadecimal, decimal, name, semicolon = match.groups()
+    return _by_name(name, semicolon) if name else _by_number(hexadecimal, decimal)
+
+
+@lru_cache(4096)
+def _by_name(name: str, semicolon: str) -> str:
+    """The character of a name, or of the start of one: some names count without a semicolon."""
+    if semicolon and (found := html5.get(f"{name};")):
+        return found
     for size in range(min(len(name), MAX_BARE_NAME), 1, -1):
         if bare := html5.get(name[:size]):
-            return bare + name[size:] + match[4]
-    return match[0]
+            return bare + name[size:] + semicolon
+    return f"&{name}{semicolon}"
 
 
 def _in_attribute(match: re.Match[str]) -> str:
-    name = match[3]
+    hexadecimal, decimal, name, semicolon = match.groups()
     if not name:
-        return _by_number(match)
-    if match[4]:
+        return _by_number(hexadecimal, decimal)
+    if semicolon:
         return html5.get(f"{name};", match[0])
     return match[0] if match.string.startswith("=", match.end()) else html5.get(name, match[0])
 
 
-def _by_number(match: re.Match[str]) -> str:
-    code = int(match[1], 16) if match[1] else int(match[2])
+def _by_number(hexadecimal: str | None, decimal: str | None) -> str:
+    code = int(hexadecimal, 16) if hexadecimal else int(decimal or "0")
     if 0x80 <= code < 0xA0:
         return bytes((code,)).decode("cp1252", "replace")
     return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
