@@ -227,7 +227,7 @@ class CommandFilter(ProgramFilter):
         return str(place)
 
     def cpu(self) -> float:
-        return super().cpu() + (_running(self._process.pid) if self._process and self._process.poll() is None else 0.0)
+        return super().cpu() + (running(self._process.pid) if self._process and self._process.poll() is None else 0.0)
 
     def close(self) -> None:
         if self._process is None or self._process.poll() is None:
@@ -262,7 +262,7 @@ class SpamAssassin(CommandFilter):
         return scores if self._bayes else None
 
 
-def _running(pid: int) -> float:
+def running(pid: int) -> float:
     """CPU seconds of a process that still runs, 0 where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -130,6 +130,12 @@ def _ours(setup: Setup) -> Filter:
     return OurFilter(setup)
 
 
+def _chain(setup: Setup) -> Filter:
+    from .ours_chain import ChainFilter
+
+    return ChainFilter(setup)
+
+
 def _ngrams(setup: Setup) -> Filter:
     from .baselines import NgramFilter
 
@@ -166,6 +172,12 @@ def _spamassassin_rules(setup: Setup) -> Filter:
     return SpamAssassin("rules")
 
 
+def _rspamd(setup: Setup) -> Filter:
+    from .rspamd import Rspamd
+
+    return Rspamd()
+
+
 def _command(setup: Setup) -> Filter:
     from .adapters import CommandFilter
 
@@ -180,6 +192,8 @@ MAKERS: dict[str, Callable[[Setup], Filter]] = {
     "spamprobe": _spamprobe,
     "spamassassin": _spamassassin,
     "spamassassin-rules": _spamassassin_rules,
+    "rspamd": _rspamd,
+    "chain": _chain,
     "command": _command,
 }
 """Filters by name.  ``spamassassin`` is its Bayes alone, ``spamassassin-rules`` all of it offline."""

@@ -13,31 +13,22 @@ odd lines only.  ``fp`` and ``fn`` count mails at or above, and below, the quara
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from mailfilter import Config, FilterChain
-from mailfilter.archives import ArchivedMail
-from mailfilter.assembly import checks
-from mailfilter.checks.content import ContentCheck
-from mailfilter.classifier.train import EVERYTHING, PORTABLE, train
+from mailfilter.classifier.train import EVERYTHING, PORTABLE
 from mailfilter.classifier.train import Options as Training
 from mailfilter.decision import Policy
-from mailfilter.errors import StoreError
 from mailfilter.rescoring import Table
-from mailfilter.rescoring.rows import cut, evaluate, joined
-from mailfilter.rescoring.run import _meta
-from mailfilter.rescoring.table import FORMAT
 from mailfilter.tuning import Options, PointsClassifier, Tuned, read, tune
 
-from .corpus import Corpus, interval, load, miss_at, roca, upper95
+from .corpus import interval, load, miss_at, roca, upper95
+from .cross_fitting import honest, save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,65 +50,14 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         return
     for name in args.corpus:
         corpus = load(name, limit=400 if args.quick else None).labelled()
-        table = honest(corpus, EVERYTHING if args.views == "everything" else PORTABLE, folds=2 if args.quick else 5)
+        table = honest(corpus, _training(args.views), folds=2 if args.quick else 5)
         if args.keep:
             save(table, args.keep)
         yield _tested(corpus.name, table, args)
 
 
-def honest(corpus: Corpus, views: tuple[str, ...], folds: int) -> Table:
-    """Hit table of a corpus whose content values no mail has had a part in: first the odd lines, then the even ones."""
-    odd, even = corpus.lines(1).mails, corpus.lines(0).mails
-    if not odd or not even:
-        raise StoreError(f"{corpus.name}: has no lines of an index to be split by")
-    config = Config.from_mapping({"checks": {"disable": ["content"]}})
-    others, options = checks(config), Training(views=views)
-    fold = _fold(odd, folds)
-    placed: dict[int, tuple[Any, int]] = {}
-    for number in range(folds):
-        rest = [mail for mail, place in zip(odd, fold, strict=True) if place != number]
-        out = [mail for mail, place in zip(odd, fold, strict=True) if place == number]
-        columns, _ = _found(config, others, rest, out, options)
-        for row, at in enumerate(np.flatnonzero(fold == number).tolist()):
-            placed[at] = (columns, row)
-    parts = [_row(*placed[at]) for at in range(len(odd))]
-    columns, chain = _found(config, others, odd, even, options)
-    meta = _meta(chain, [0] * 5, ())
-    return Table({**meta, "format": FORMAT}, joined([*parts, columns]))
-
-
-def _found(
-    config: Config,
-    others: Sequence[Any],
-    learned: Sequence[ArchivedMail],
-    judged: Sequence[ArchivedMail],
-    how: Training,
-) -> tuple[Any, FilterChain]:
-    """Columns of ``judged`` by the chain with a content model of ``learned``."""
-    model = train([(mail.raw, mail.label == "spam") for mail in learned], how)
-    chain = FilterChain(config, checks=[*others, ContentCheck(model)], stateless=True)
-    return joined([evaluate(chain, piece) for piece in cut(judged)]), chain
-
-
-def _fold(mails: Sequence[ArchivedMail], folds: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Fold of each mail: every class dealt out in turn, in an order that is mixed once."""
-    result = np.zeros(len(mails), np.int64)
-    spam = np.array([mail.label == "spam" for mail in mails])
-    for label in (False, True):
-        members = np.flatnonzero(spam == label)
-        result[np.random.default_rng(0).permutation(members)] = np.arange(len(members)) % folds
-    return result
-
-
-def _row(columns: Any, row: int) -> Any:
-    """One row of columns, as columns."""
-    a, b = columns["indptr"][row : row + 2]
-    ends = {name: np.concatenate([[0], columns[f"{name}_end"]])[row : row + 2] for name in ("path", "answer")}
-    one = {name: columns[name][row : row + 1] for name in ("digest", "label", "line", "time", "points", "action")}
-    one |= {"indptr": np.array([0, b - a]), "indices": columns["indices"][a:b], "values": columns["values"][a:b]}
-    for name, (start, end) in ends.items():
-        one |= {name: columns[name][start:end], f"{name}_end": np.array([end - start])}
-    return one
+def _training(views: str) -> Training:
+    return Training(views=EVERYTHING if views == "everything" else PORTABLE)
 
 
 def _tested(name: str, table: Table, args: argparse.Namespace) -> dict[str, object]:
@@ -200,8 +140,3 @@ def synthetic(mails: int, rules: int, per_mail: int = 20) -> tuple[Any, Any, Any
     x.data[:] = 1.0
     return x, spam, tilt
 
-
-def save(table: Table, path: str | Path) -> None:
-    """Write a table that was made here, to be looked at with ``mailfilter tune``."""
-    meta = np.frombuffer(json.dumps(table.meta).encode(), np.uint8)
-    np.savez_compressed(path, meta=meta, **table.columns)  # type: ignore[arg-type]
