@@ -22,6 +22,7 @@ class Envelope:
     ``mail_from``  reverse-path without angle brackets; ``""`` is the null sender of a bounce.
     ``rcpt_to``  forward-paths; any sequence of str is taken and kept as a tuple.
     ``auth_user``  login of an authenticated submission.
+    ``received_at``  when the mail came, in seconds since 1970; by this time signatures have expired or not.
 
     Raises `EnvelopeError` when ``client_ip`` is no address or ``direction`` is unknown.
     """
@@ -33,6 +34,7 @@ class Envelope:
     client_name: str | None = None
     auth_user: str | None = None
     direction: Direction = "inbound"
+    received_at: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.rcpt_to, str):

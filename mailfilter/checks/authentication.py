@@ -41,7 +41,7 @@ class AuthenticationCheck:
     ``tree_walk``  how DMARC finds organizational domains.
     ``asking``  False where there is nobody to ask; every mail from outside is then ``AUTH_UNKNOWN``.
     ``enabled``  False switches the check off: it finds nothing.
-    ``clock``  seconds since 1970, for signatures that expire.
+    ``clock``  seconds since 1970, for signatures that expire; not asked where the envelope says when the mail came.
 
     Not looked at: mail that we send, or that a user has handed in with a login.
     """
@@ -70,7 +70,8 @@ class AuthenticationCheck:
             return ()
         if not self.asking:
             return (Symbol(UNKNOWN, 1.0, "no resolver is configured"),)
-        found = yield from authenticate(mail, self._clock(), self.tree_walk)
+        came = mail.envelope.received_at
+        found = yield from authenticate(mail, self._clock() if came is None else came, self.tree_walk)
         return self._findings(found)
 
     def _findings(self, found: Authentication) -> Findings:

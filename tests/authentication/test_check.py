@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -253,3 +254,9 @@ def test_any_mail_and_any_answers_give_findings(
     assert all(evidence.isprintable() for evidence in found.values())
     unknown = [name for name in found if POINTS[name].group == UNKNOWN]
     assert all(POINTS[name].points == 0 for name in unknown)
+
+
+@pytest.mark.parametrize(("came", "name"), [(1_500.0, "DKIM_VALID"), (2_500.0, "DKIM_INVALID"), (None, "DKIM_INVALID")])
+def test_a_signature_expires_by_the_time_at_which_the_mail_came(came: float | None, name: str) -> None:
+    raw = signed(more=" t=1000; x=2000;")
+    assert name in find(raw, envelope=replace(CLIENT, received_at=came))
