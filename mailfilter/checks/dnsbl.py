@@ -83,10 +83,12 @@ def read_list_answer(definition: DnsList, answer: DnsAnswer) -> ListAnswer:
     """What an answer of DNS means to a list.  All addresses are looked at, and only declared ones count.
 
     One address that means a refusal, or one from outside 127.0.0.0/8, spoils the whole answer: what stands beside
-    it cannot be trusted.
+    it cannot be trusted.  Nor can an answer whose aliases lead out of the list's zone: somebody else gives it.
     """
     if answer.state is not DnsState.FOUND:
         return ListAnswer(_STATES[answer.state])
+    if answer.alias and not f".{answer.alias}".endswith(f".{definition.asked_zone}".lower()):
+        return ListAnswer(ListState.MALFORMED)
     addresses = [_octets(record) for record in answer.records]
     if any(address is not None and _is_refusal(definition, address) for address in addresses):
         return ListAnswer(ListState.REFUSED)

@@ -46,12 +46,17 @@ class DnsQuestion:
 
 @dataclass(frozen=True, slots=True)
 class DnsAnswer:
-    """State, all records as text (TXT strings joined), and the time to live in seconds."""
+    """State, all records as text (TXT strings joined), and the time to live in seconds.
+
+    ``alias``  the name that the records belong to, where a chain of aliases (CNAME) leads away from the question's;
+    a block list's answer that leads out of its zone is none of its own.
+    """
 
     state: DnsState
     records: tuple[str, ...] = ()
     ttl: int = 0
     detail: str = ""
+    alias: str = ""
 
 
 class ScanState(Enum):

@@ -190,7 +190,8 @@ class _Sections:
         if wanted:
             # sorted, because servers shuffle them: the same answer always reads the same
             texts = tuple(sorted(_text(self._wire, rdtype, at, end) for _, rdtype, _, at, end in wanted))
-            return DnsAnswer(DnsState.FOUND, texts, min(chain_ttl, *(record[2] for record in wanted)))
+            ttl = min(chain_ttl, *(record[2] for record in wanted))
+            return DnsAnswer(DnsState.FOUND, texts, ttl, alias=name_text(name) if hops else "")
         if self._records and not hops and all(record[0] != name for record in self._records):
             return DnsAnswer(DnsState.MALFORMED, detail="only records of other names")
         elsewhere = (hops and not recursive) or (self._referral and not authoritative)

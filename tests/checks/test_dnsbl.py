@@ -125,6 +125,21 @@ def test_what_is_no_address_is_malformed(records: tuple[str, ...]) -> None:
     assert read_list_answer(FIRST, found(*records)).state is ListState.MALFORMED
 
 
+@pytest.mark.parametrize(
+    ("alias", "state"),
+    [
+        ("", ListState.LISTED),
+        ("x.bl.test", ListState.LISTED),
+        ("bl.test", ListState.LISTED),
+        ("x.evil.test", ListState.MALFORMED),
+        ("xbl.test", ListState.MALFORMED),
+    ],
+)
+def test_aliases_that_lead_out_of_the_zone_are_no_answer_of_the_list(alias: str, state: ListState) -> None:
+    answer = DnsAnswer(DnsState.FOUND, ("127.0.0.2",), 60, alias=alias)
+    assert read_list_answer(FIRST, answer).state is state
+
+
 def test_all_records_are_looked_at_and_only_declared_ones_count() -> None:
     answer = read_list_answer(FIRST, found("127.0.0.77", "127.0.0.5", "127.0.0.2"))
     assert answer.state is ListState.LISTED
