@@ -1,0 +1,41 @@
+"""Where state is kept: small entries under a key that expire by themselves, and what is kept for good.
+
+`KeyedStore` is the one interface of everything that is looked up by a key (greylist, counters, caches).  It holds
+whole decisions and not single reads and writes, so that every decision is atomic and costs one transaction or one
+round trip, however many keys it looks at.  `open_keyed` finds the store that a setting names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from .keyed import Attempt, Tally, Timing
+
+
+class KeyedStore(Protocol):
+    """Entries of bytes under keys of bytes (16 or more, evenly spread), each with a time at which it is gone.
+
+    ``now`` is the caller's clock in seconds since the epoch.  Every method is one transaction or one round trip, may be
+    called from many threads, and raises `StoreError` and nothing else when the store does not answer in time.
+    """
+
+    def attempt(self, attempts: Sequence[Attempt], timing: Timing, now: float) -> list[int]:
+        """Note attempts, in order, and say how many whole seconds each has to wait; 0 passes (`keyed.settle`)."""
+        ...
+
+    def tally(self, tallies: Sequence[Tally], now: float) -> list[tuple[int, ...]]:
+        """Count what may be counted, in order, and give every counter's total with it (`keyed.count`)."""
+        ...
+
+    def get(self, keys: Sequence[bytes], now: float) -> list[bytes | None]:
+        """The entries under ``keys``; `None` where there is none, or none any more."""
+        ...
+
+    def put(self, entries: Mapping[bytes, bytes], seconds: float, now: float) -> None:
+        """Set entries that stay for ``seconds``."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and sockets."""
+        ...
