@@ -1,15 +1,17 @@
 """From points to one action: pure, and the same for one mail or ten million stored rows.
 
-Order of authority: malware, then floors for what policy has an action of its own for (a scanner that did not answer,
-a banned attachment), then the score.  Each step can only make the action sterner, so raising a score or lowering a
-limit never makes it milder (law 4).
+Order of authority: malware, then the deny list, then the allow list (where a sender is proved), then the score with the
+greylist's word.  An allow entry takes the score's place, and nothing else's: floors for what policy has an action of
+its own for (a scanner that did not answer, a banned attachment) hold for everyone.  All else can only make the action
+sterner, so raising a score or lowering a limit never makes it milder (law 4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,15 @@ class Action(StrEnum):
 
 ACTIONS = tuple(Action)
 
+DENIED = "SENDER_DENIED"
+"""Symbol of a mail whose sender is on the deny list."""
+ALLOWED = "SENDER_ALLOWED"
+"""Symbol of a mail whose sender is on the allow list, and proved."""
+
+_NEVER = np.iinfo(np.int64).max
+_BLOCK = 1 << 16
+"""Rows that are decided at a time: their temporary arrays stay in the processor's cache."""
+
 _Int8 = NDArray[np.int8]
 
 
@@ -53,6 +64,10 @@ class Reason(IntEnum):
     """It was to be kept, and the store failed; see `FilterChain.act`."""
     NOT_WANTED = 5
     """Something was found that policy has an action of its own for, such as a banned attachment."""
+    DENIED = 6
+    """The sender is on the deny list."""
+    ALLOWED = 7
+    """The sender is on the allow list and is proved to be who is meant there: the score does not count."""
 
 
 class GreylistState(IntEnum):
@@ -68,7 +83,8 @@ class Policy:
     """Limits in points and the actions for what outranks them.
 
     A limit of ``None`` means never.  ``floors`` maps a symbol's name to the mildest action that a mail with that
-    symbol may get; ``on_malware`` is the same for every symbol of group ``malware``.  ``disarm`` names symbols whose
+    symbol may get; ``on_malware`` is the same for every symbol of group ``malware``, ``on_denied`` for the deny list.
+    ``disarm`` names symbols whose
     cause may be taken out of the mail (`mailfilter.disarm`), ``disarm_malware`` all of that group: until that is done,
     and wherever it cannot be, the mail is held.
     """
@@ -81,6 +97,17 @@ class Policy:
     floors: Mapping[str, Action] = field(default_factory=dict)
     disarm: frozenset[str] = frozenset()
     disarm_malware: bool = False
+    on_denied: Action = Action.BOUNCE
+
+    def deletes(self) -> bool:
+        """Whether any mail can be deleted under this policy."""
+        return self.delete is not None or Action.DELETE in (self.on_malware, self.on_denied, *self.floors.values())
+
+    def thresholds(self) -> list[int]:
+        """For each severity from 1 on, the thousandths from which the score's action is at least as stern."""
+        limits = [getattr(self, action.value) for action in ACTIONS[1:]]
+        known = [_NEVER if limit is None else int(thousandths([limit])[0]) for limit in limits]
+        return [min(known[number:]) for number in range(len(known))]
 
     def limits(self) -> tuple[Points, NDArray[np.int8]]:
         """Limits in thousandths, ascending, and the severity that begins at each; index 0 lies below the first."""
@@ -96,13 +123,15 @@ class Marks:
     """Which columns of the hit matrix outrank the score: computed once from a catalogue and a policy.
 
     ``malware``  bool (columns,); ``floor``  severity (columns,), 0 where a symbol has no floor; ``unknown``  bool
-    (columns,), what could not be learned; ``disarm``  bool (columns,), what may be taken out of the mail.
+    (columns,), what could not be learned; ``disarm``  bool (columns,), what may be taken out of the mail; ``listed``
+    int8 (columns,): -1 for the deny list's symbol, 1 for the allow list's, else 0.
     """
 
     malware: NDArray[np.bool_]
     floor: NDArray[np.int8]
     unknown: NDArray[np.bool_]
     disarm: NDArray[np.bool_]
+    listed: NDArray[np.int8]
 
     @classmethod
     def of(cls, catalogue: Catalogue, policy: Policy) -> Marks:
@@ -113,7 +142,13 @@ class Marks:
         floor = np.array([policy.floors.get(name, accept).severity for name in catalogue], np.int8)
         disarm = np.array([name in policy.disarm for name in catalogue], np.bool_)
         floor[disarm] = 0
-        return cls(malware, floor, unknown, disarm | (malware & policy.disarm_malware))
+        listed = np.array([(name == ALLOWED) - (name == DENIED) for name in catalogue], np.int8)
+        return cls(malware, floor, unknown, disarm | (malware & policy.disarm_malware), listed)
+
+    def outranks(self) -> NDArray[np.bool_]:
+        """Which columns count for more than their points; bool (columns,)."""
+        outranking: NDArray[np.bool_] = self.malware | (self.floor > 0) | self.disarm | (self.listed != 0)
+        return outranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,30 +170,85 @@ class Decisions:
             np.where(rows, other.disarm, self.disarm),
         )
 
+    def mildest(self, starts: NDArray[np.int64]) -> Decisions:
+        """One row for each run of rows that begins at ``starts`` (ascending, the first 0): the mildest of its actions.
+
+        Of several reasons for it the highest counts, so that the order of rows does not; disarmed where all are.
+        """
+        actions = np.minimum.reduceat(self.actions, starts)
+        runs = np.diff(starts, append=len(self.actions))
+        reasons = np.where(self.actions == actions.repeat(runs), self.reasons, np.int8(-1))
+        return Decisions(actions, np.maximum.reduceat(reasons, starts), np.logical_and.reduceat(self.disarm, starts))
+
+
+Governing = Sequence[tuple[Policy, Marks]]
+"""The policies of a table, each with its marks."""
+
 
 def decide(
     points: Points, hits: Hits, marks: Marks, policy: Policy, greylist: NDArray[np.int8] | None = None
 ) -> Decisions:
     """Decide every row.  ``greylist`` holds `GreylistState` values, all `NOT_ASKED` when left out."""
-    limits, severities = policy.limits()
-    reached = np.zeros(len(points), np.int8)
-    for limit in limits:
-        reached += points >= limit
-    actions = severities.take(reached)
+    return decide_each(points, hits, ((policy, marks),), None, greylist)
+
+
+def decide_each(
+    points: Points,
+    hits: Hits,
+    governing: Governing,
+    which: NDArray[np.integer[Any]] | None,
+    greylist: NDArray[np.int8] | None = None,
+) -> Decisions:
+    """Decide every row by a policy of its own: ``which``, (rows,), are places in ``governing``; None: all by the first.
+
+    The same as `decide` for each policy's rows, in one look at the hits.
+    """
+    actions = _by_score(points, governing, which)
     reasons = np.full(len(points), Reason.SCORE, np.int8)
+    decisions = Decisions(actions, reasons, np.zeros(len(points), np.bool_))
     if greylist is not None:
         passed = (actions == Action.GREYLIST.severity) & (greylist == GreylistState.PASSED)
         actions[passed], reasons[passed] = Action.ACCEPT.severity, Reason.GREYLIST_PASSED
-    flags, disarm = flagged(hits, _flags(marks)), np.zeros(len(points), np.bool_)
-    if flags.any():
-        infected, removable = flags & _INFECTED > 0, flags & _REMOVABLE > 0
-        why = np.where(flags & _NOT_WANTED, np.int8(Reason.NOT_WANTED), np.int8(Reason.NOT_KNOWN))
-        _raise(actions, reasons, _HIGHEST.take(flags & _FLOORS), why)
-        disarm = removable & (actions == Action.ACCEPT.severity) & (~infected | policy.disarm_malware)
-        _raise(actions, reasons, np.where(removable, np.int8(Action.QUARANTINE.severity), np.int8(0)), why)
-        np.maximum(actions, np.int8(policy.on_malware.severity), out=actions, where=infected)
-        reasons[infected] = Reason.MALWARE
-    return Decisions(actions, reasons, disarm)
+    flags = [_flags(marks) for _, marks in governing]
+    marked = np.flatnonzero(flagged(hits, np.bitwise_or.reduce(flags)))
+    if len(marked):
+        few = hits.take(marked)
+        for number, (policy, _) in enumerate(governing):
+            mine = np.flatnonzero(which[marked] == number) if which is not None else np.arange(len(marked))
+            if len(mine):
+                own = few if which is None else few.take(mine)
+                _outrank(decisions, marked[mine], flagged(own, flags[number]), policy)
+    return decisions
+
+
+def _by_score(points: Points, governing: Governing, which: NDArray[np.integer[Any]] | None) -> _Int8:
+    """The severity that each row's points alone mean."""
+    limits = np.array([policy.thresholds() for policy, _ in governing], np.int64).T.copy()
+    severity = np.zeros(len(points), np.int8)
+    for begin in range(0, len(points), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        here, reached = points[part], severity[part]
+        own = None if which is None else which[part]
+        for limit in limits:
+            reached += here >= (limit[0] if own is None else limit.take(own))
+    return severity
+
+
+def _outrank(decisions: Decisions, rows: NDArray[np.int64], flags: NDArray[np.uint16], policy: Policy) -> None:
+    """Let what outranks the score in these rows have its say; in place."""
+    actions, reasons = decisions.actions[rows], decisions.reasons[rows]
+    infected, removable, denied = (flags & flag > 0 for flag in (_INFECTED, _REMOVABLE, _DENIED))
+    allowed = (flags & _ALLOWED > 0) & ~denied
+    actions[allowed], reasons[allowed] = Action.ACCEPT.severity, Reason.ALLOWED
+    why = np.where(flags & _NOT_WANTED, np.int8(Reason.NOT_WANTED), np.int8(Reason.NOT_KNOWN))
+    _raise(actions, reasons, _HIGHEST.take(flags & _FLOORS), why)
+    _raise(actions, reasons, np.where(denied, np.int8(policy.on_denied.severity), np.int8(0)), why)
+    reasons[denied] = Reason.DENIED
+    decisions.disarm[rows] = removable & (actions == Action.ACCEPT.severity) & (~infected | policy.disarm_malware)
+    _raise(actions, reasons, np.where(removable, np.int8(Action.QUARANTINE.severity), np.int8(0)), why)
+    np.maximum(actions, np.int8(policy.on_malware.severity), out=actions, where=infected)
+    reasons[infected] = Reason.MALWARE
+    decisions.actions[rows], decisions.reasons[rows] = actions, reasons
 
 
 def _raise(actions: _Int8, reasons: _Int8, floors: _Int8, why: _Int8) -> None:
@@ -173,15 +263,20 @@ _INFECTED = 1 << len(ACTIONS)
 """Flag of a malware column; below it bit ``n`` stands for a floor of severity ``n``."""
 _REMOVABLE = _INFECTED << 1
 """Flag of a column whose cause may be taken out of the mail."""
+_DENIED = _REMOVABLE << 1
+"""Flag of the deny list's column."""
+_ALLOWED = _DENIED << 1
+"""Flag of the allow list's column."""
 _FLOORS = _INFECTED - 1 - _NOT_WANTED
 
 _HIGHEST = np.array([max(flags.bit_length() - 1, 0) for flags in range(_INFECTED)], np.int8)
 """Severity of the highest floor among the flags."""
 
 
-def _flags(marks: Marks) -> NDArray[np.uint8]:
+def _flags(marks: Marks) -> NDArray[np.uint16]:
     """All marks as one flag a column, so that one look at the hits finds them."""
     floors = np.where(marks.floor > 0, 1 << marks.floor.astype(np.int64), 0)
     known = np.where(~marks.unknown & ((marks.floor > 0) | marks.disarm), _NOT_WANTED, 0)
     removable = np.where(marks.disarm, _REMOVABLE, 0)
-    return (floors | known | removable | np.where(marks.malware, _INFECTED, 0)).astype(np.uint8)
+    listed = np.where(marks.listed < 0, _DENIED, np.where(marks.listed > 0, _ALLOWED, 0))
+    return (floors | known | removable | listed | np.where(marks.malware, _INFECTED, 0)).astype(np.uint16)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,13 @@ class Hits:
         """Number of messages."""
         return len(self.indptr) - 1
 
+    def take(self, rows: NDArray[np.int64]) -> Hits:
+        """These rows, in the order in which they are named; a row may be named more than once."""
+        lengths = np.diff(self.indptr)[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        places = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return Hits(indptr, self.indices[places], self.values[places])
+
     @classmethod
     def from_rows(cls, rows: Iterable[Iterable[Symbol]], weights: Weights) -> Hits:
         """Build the matrix from merged findings (see `merge`)."""
@@ -252,12 +260,15 @@ def any_hit(hits: Hits, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return sums(hits, columns[hits.indices].astype(np.int64)) > 0
 
 
-def flagged(hits: Hits, flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+_Flags = TypeVar("_Flags", NDArray[np.uint8], NDArray[np.uint16])
+
+
+def flagged(hits: Hits, flags: _Flags) -> _Flags:
     """Bits of all the columns that a row hits, put together; ``flags`` (columns,), result (rows,).
 
     Flags are rare, so a block of hits without any is passed over after one look.
     """
-    result = np.zeros(hits.rows, np.uint8)
+    result = np.zeros(hits.rows, flags.dtype)
     if not flags.any():
         return result
     for begin in range(0, len(hits.indices), _BLOCK):
