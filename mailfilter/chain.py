@@ -21,7 +21,8 @@ from .decision import ACTIONS, Action, Decisions, GreylistState, Marks, Policy, 
 from .envelope import Envelope
 from .greylist import Greylist, GreylistAnswer
 from .lookups import Answer, Lookup, Question
-from .lookups.engine import Engine, adrive, declared_names, drive, failure, only_declared
+from .lookups.drivers import adrive, drive
+from .lookups.engine import Engine, Recorded, declared_names, failure, only_declared
 from .message import Message
 from .quarantine import Quarantine
 from .scoring import SCALE, Hits, Points, Weights, contributions, cuts, merge, sums
@@ -154,9 +155,12 @@ class FilterChain:
         if batch:
             yield batch
 
-    def evaluate(self, mails: Sequence[Mail]) -> Batch:
-        """Findings, points and decisions of one batch, without greylist state and without words."""
-        engine = Engine(self.asking, mails)
+    def evaluate(self, mails: Sequence[Mail], recorded: Sequence[Recorded] | None = None) -> Batch:
+        """Findings, points and decisions of one batch, without greylist state and without words.
+
+        ``recorded``  per mail, what lookups answered on an earlier day; given that, nothing is asked.
+        """
+        engine = Engine(self.asking, mails, recorded)
         if not engine.done:
             drive(engine, self.lookups, self.deadline(mails), self._threads())
         return self._score(mails, engine)

@@ -8,6 +8,7 @@ could not be learned has a state of its own and can be mistaken neither for "cle
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -136,6 +137,42 @@ class Lookup(Protocol):
 
     def close(self) -> None:
         """Let go of sockets and threads; asking again afterwards is allowed and opens them anew."""
+        ...
+
+
+class Talk(Protocol):
+    """A blocking conversation of one thread: many questions at once; a context manager."""
+
+    def start(self, questions: Sequence[Any], deadline: Deadline) -> None:
+        """Ask these; `wait` gives each answer once, by the deadline."""
+        ...
+
+    def wait(self, seconds: float) -> list[tuple[Any, Any]]:
+        """Questions with their answers as soon as there are any; none after ``seconds``, or when woken."""
+        ...
+
+    def waker(self) -> Callable[[], None]:
+        """What another thread may call so that `wait` returns."""
+        ...
+
+    def __enter__(self) -> Talk: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+class ManyLookup(Lookup, Protocol):
+    """A lookup that carries many questions at once, without a thread or a task for each."""
+
+    def talk(self) -> Talk:
+        """Begin a blocking conversation."""
+        ...
+
+    def start(self, questions: Sequence[Any], deadline: Deadline, done: Callable[[Any, Any], None]) -> None:
+        """Under asyncio: ask these, and call ``done(question, answer)`` on the loop for each, by the deadline."""
+        ...
+
+    def leave(self, questions: Sequence[Any], done: Callable[[Any, Any], None]) -> None:
+        """Under asyncio: ``done`` does not want the answers to these any more."""
         ...
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..errors import SettingError
+from . import DnsAnswer, DnsQuestion
 
+SHUN_SECONDS = 30.0
+"""For so long a server that did not answer is asked only after the others."""
 
 class Nameserver(NamedTuple):
     """A resolver's address and port."""
@@ -61,3 +66,82 @@ def system_nameservers() -> tuple[Nameserver, ...]:
             continue
         found.append(Nameserver(str(address), resolver.port))
     return tuple(found)
+
+
+class Health:
+    """Which servers have just failed to answer; shared by all who ask them."""
+
+    def __init__(self) -> None:
+        self._shunned: dict[Nameserver, float] = {}
+
+    def shun(self, server: Nameserver, now: float) -> None:
+        """It did not answer."""
+        self._shunned[server] = now + SHUN_SECONDS
+
+    def well(self, server: Nameserver) -> None:
+        """It did."""
+        if self._shunned:
+            self._shunned.pop(server, None)
+
+    def in_order(self, servers: Sequence[Nameserver], now: float) -> list[Nameserver]:
+        """The servers, those that have just failed to answer last."""
+        if not self._shunned:
+            return list(servers)
+        return sorted(servers, key=lambda server: self._shunned.get(server, 0.0) > now)
+
+
+class InFlight:
+    """How many questions are under way, of all threads and loops together.
+
+    Who has none of its own may always have one, so that nobody waits for others to be done; the bound is soft by that.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def take(self, own: int) -> bool:
+        """One more, if there is room; ``own``  how many the asker has already."""
+        with self._lock:
+            if self._count >= self._limit and own:
+                return False
+            self._count += 1
+            return True
+
+    def give(self) -> None:
+        """One less."""
+        with self._lock:
+            self._count -= 1
+
+
+Told = Callable[[DnsQuestion, DnsAnswer | None], None]
+"""Told the answer that somebody else was given, or None where they have stopped asking.  Called from any thread."""
+
+
+class Joined:
+    """Who asks which question at this moment, so that others wait for that answer and do not ask as well.
+
+    One question is under way once, which also spares a forger of replies his many chances (RFC 5452 section 5).
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[DnsQuestion, list[Told]] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, question: DnsQuestion, told: Told) -> bool:
+        """Whether the caller is the one to ask; otherwise ``told`` is called once the other one knows."""
+        with self._lock:
+            others = self._waiting.get(question)
+            if others is None:
+                self._waiting[question] = []
+                return True
+            others.append(told)
+            return False
+
+    def settle(self, question: DnsQuestion, answer: DnsAnswer | None) -> None:
+        """Tell all who wait; by the one who asked."""
+        with self._lock:
+            others = self._waiting.pop(question, ())
+        for told in others:
+            told(question, answer)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from . import DnsAnswer, DnsQuestion, DnsState
@@ -31,6 +30,10 @@ _A, _NS, _CNAME, _SOA, _PTR, _MX, _TXT, _AAAA, _OPT = 1, 2, 5, 6, 12, 15, 16, 28
 _IN = 1
 _HEADER = struct.Struct("!6H")
 _RECORD = struct.Struct("!HHIH")
+_TYPE_CLASS = struct.Struct("!HH")
+_HEAD = struct.pack("!5H", 0x0100, 1, 0, 0, 1)
+_PLAIN_HEAD = struct.pack("!5H", 0x0100, 1, 0, 0, 0)
+_OPT_RECORD = struct.pack("!BHHIH", 0, _OPT, UDP_PAYLOAD, 0, 0)
 _NOERROR, _FORMERR, _SERVFAIL, _NXDOMAIN, _NOTIMP, _REFUSED = range(6)
 
 
@@ -45,26 +48,27 @@ class Reading(Enum):
     """Ask again without it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Query:
-    """A question with its number, ready to send."""
+    """A question with its number, ready to send.
 
-    ident: int
-    name: bytes
-    """In wire form, lower case."""
-    rdtype: int
-    edns: bool = True
+    ``asked``  name, type and class in wire form, as the reply has to repeat them; ``wire``  the message: recursion
+    desired, one question, EDNS if wanted.
+    """
 
-    @property
-    def wire(self) -> bytes:
-        """The message: recursion desired, one question, EDNS if wanted."""
-        header = _HEADER.pack(self.ident, 0x0100, 1, 0, 0, 1 if self.edns else 0)
-        opt = struct.pack("!BHHIH", 0, _OPT, UDP_PAYLOAD, 0, 0) if self.edns else b""
-        return header + self.name + struct.pack("!HH", self.rdtype, _IN) + opt
+    __slots__ = ("asked", "edns", "ident", "name", "rdtype", "wire")
+
+    def __init__(self, ident: int, name: bytes, rdtype: int, edns: bool = True) -> None:
+        self.ident = ident
+        self.name = name
+        """In wire form, lower case."""
+        self.rdtype = rdtype
+        self.edns = edns
+        self.asked = name + _TYPE_CLASS.pack(rdtype, _IN)
+        self.wire = ident.to_bytes(2, "big") + (_HEAD + self.asked + _OPT_RECORD if edns else _PLAIN_HEAD + self.asked)
 
     def plain(self) -> Query:
         """The same question without EDNS."""
-        return replace(self, edns=False)
+        return Query(self.ident, self.name, self.rdtype, edns=False)
 
 
 def make_query(question: DnsQuestion, ident: int) -> Query:
@@ -104,7 +108,7 @@ def _read(wire: bytes, query: Query) -> DnsAnswer | Reading:
     if not flags & 0x8000 or flags & 0x7800:
         return DnsAnswer(DnsState.MALFORMED, detail="a question came back, not an answer")
     code = flags & 15
-    asked = query.name + struct.pack("!HH", query.rdtype, _IN)
+    asked = query.asked
     body = 12 + len(asked)
     if questions == 1 and _same_question(wire[12:body], asked):
         pass

@@ -1,22 +1,18 @@
 """The sans-I/O engine: it drives the dialogues of all mails in hand and never waits for anything.
 
 Questions that several dialogues share are asked once.  A dialogue that raises, or that never ends, costs its
-own check and nothing else.  Two thin drivers share the engine: `drive` (threads) and `adrive` (asyncio).
+own check and nothing else.  Two thin drivers share the engine: `mailfilter.lookups.drivers`.
 The idea of one state machine under two faces is dnspython's ``_Resolution``.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
-from typing import Any
 
 from ..checks import Asking, Check, LookupCheck, Mail
-from ..deadline import Deadline
 from ..symbols import Symbol
-from . import Answer, Lookup, Question, no_answer
+from . import Answer, Question, no_answer
 
 MAX_ROUNDS = 64
 """Rounds of questions that one dialogue may ask before it is cut off (SPF needs about a dozen)."""
@@ -24,7 +20,8 @@ MAX_ROUNDS = 64
 CHECK_FAILED = "CHECK_FAILED"
 """Symbol (group unknown) for a check that could not finish; the evidence names check and cause."""
 
-Lookups = Mapping[type[Any], Lookup]
+Recorded = Mapping[Question, Answer]
+"""Answers of an earlier day to questions about one mail (`mailfilter.rescoring.replay`)."""
 
 
 @dataclass(slots=True)
@@ -41,9 +38,14 @@ class Engine:
     """Dialogues in, questions out; answers in, findings out.
 
     ``findings[i]`` collects what was found in ``mails[i]``; complete once `done`.
+    ``recorded``  per mail, answers that are used again.  Given that, nothing is asked: a question without one is
+    answered as one that nobody was configured to answer.
     """
 
-    def __init__(self, checks: Iterable[LookupCheck], mails: Sequence[Mail]) -> None:
+    def __init__(
+        self, checks: Iterable[LookupCheck], mails: Sequence[Mail], recorded: Sequence[Recorded] | None = None
+    ) -> None:
+        self._recorded = recorded
         self.findings: list[list[Symbol]] = [[] for _ in mails]
         self._asked: list[list[Question]] = [[] for _ in mails]
         self._answers: dict[Question, Answer] = {}
@@ -62,8 +64,11 @@ class Engine:
 
     def answers(self) -> list[list[tuple[Question, Answer]]]:
         """Of each mail, the questions that were asked about it and their answers, in order; complete once `done`."""
-        known = self._answers
-        return [[(question, known[question]) for question in asked if question in known] for asked in self._asked]
+        known = [self._answers] * len(self._asked) if self._recorded is None else self._recorded
+        return [
+            [(question, said[question]) for question in dict.fromkeys(asked) if question in said]
+            for asked, said in zip(self._asked, known, strict=True)
+        ]
 
     def take_questions(self) -> list[Question]:
         """Questions that nobody has taken yet, each exactly once."""
@@ -110,6 +115,9 @@ class Engine:
                     raise RuntimeError(f"still asking after {MAX_ROUNDS} rounds")
                 dialogue.questions = tuple(questions)
                 self._asked[dialogue.mail].extend(dialogue.questions)
+                if self._recorded is not None:
+                    answers = tuple(_replayed(self._recorded[dialogue.mail], question) for question in questions)
+                    continue
                 if self._enlist(dialogue):
                     return
                 answers = tuple(self._answers[question] for question in dialogue.questions)
@@ -143,6 +151,13 @@ class Engine:
         self.findings[number].append(failure(check, error))
 
 
+def _replayed(known: Recorded, question: Question) -> Answer:
+    answer = known.get(question)
+    if answer is None:
+        return no_answer(question, timed_out=False, detail="was not asked when this was recorded")
+    return answer
+
+
 def failure(check: str, error: Exception) -> Symbol:
     """The finding that stands for a check which did not finish."""
     return Symbol(CHECK_FAILED, 1.0, f"{check}: {type(error).__name__}: {error}"[:300])
@@ -163,64 +178,3 @@ def only_declared(check: str, declared: frozenset[str], symbols: Iterable[Symbol
         else Symbol(CHECK_FAILED, 1.0, f"{check}: found {symbol.name}, which it does not declare")
         for symbol in symbols
     ]
-
-
-def drive(engine: Engine, lookups: Lookups, deadline: Deadline, pool: Executor) -> None:
-    """Answer the engine's questions from ``pool``'s threads; returns by ``deadline`` whatever the lookups do."""
-    running: dict[Future[Answer], Question] = {}
-    while not engine.done:
-        for question in engine.take_questions():
-            lookup = lookups.get(type(question))
-            if lookup is None:
-                engine.answer(question, _nobody(question))
-            else:
-                running[pool.submit(lookup.ask, question, deadline)] = question
-        if running:
-            finished, _ = wait(running, deadline.remaining(), FIRST_COMPLETED)
-            if not finished:
-                break
-            for future in finished:
-                question = running.pop(future)
-                engine.answer(question, _result(future, question))
-    for future in running:
-        future.cancel()
-    engine.give_up("no answer before the deadline")
-
-
-async def adrive(engine: Engine, lookups: Lookups, deadline: Deadline) -> None:
-    """`drive` under asyncio: one task a question, no threads."""
-    running: dict[asyncio.Task[Answer], Question] = {}
-    try:
-        while not engine.done:
-            for question in engine.take_questions():
-                lookup = lookups.get(type(question))
-                if lookup is None:
-                    engine.answer(question, _nobody(question))
-                else:
-                    running[asyncio.ensure_future(lookup.aask(question, deadline))] = question
-            if running:
-                finished, _ = await asyncio.wait(
-                    running, timeout=deadline.remaining(), return_when=asyncio.FIRST_COMPLETED
-                )
-                if not finished:
-                    break
-                for task in finished:
-                    question = running.pop(task)
-                    engine.answer(question, _result(task, question))
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-    engine.give_up("no answer before the deadline")
-
-
-def _nobody(question: Question) -> Answer:
-    return no_answer(question, timed_out=False, detail="nothing is configured to ask")
-
-
-def _result(future: Future[Answer] | asyncio.Task[Answer], question: Question) -> Answer:
-    """What a lookup returned; one that breaks its promise and raises has not answered."""
-    error = future.exception()
-    if error is None:
-        return future.result()
-    return no_answer(question, timed_out=True, detail=f"{type(error).__name__}: {error}")

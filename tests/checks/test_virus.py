@@ -17,7 +17,8 @@ from mailfilter.deadline import Deadline
 from mailfilter.envelope import Envelope
 from mailfilter.lookups import DnsAnswer, DnsState, ScanAnswer, ScanQuestion, ScanState
 from mailfilter.lookups.clamd import ClamdLookup
-from mailfilter.lookups.engine import Engine, adrive
+from mailfilter.lookups.drivers import adrive
+from mailfilter.lookups.engine import Engine
 from mailfilter.message import Message
 from mailfilter.symbols import Symbol
 

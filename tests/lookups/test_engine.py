@@ -16,7 +16,8 @@ from mailfilter.checks import Asking, Mail
 from mailfilter.deadline import Deadline
 from mailfilter.envelope import Envelope
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanQuestion, ScanState
-from mailfilter.lookups.engine import CHECK_FAILED, MAX_ROUNDS, Engine, adrive, drive
+from mailfilter.lookups.drivers import adrive, drive
+from mailfilter.lookups.engine import CHECK_FAILED, MAX_ROUNDS, Engine
 from mailfilter.message import Message
 from mailfilter.symbols import Symbol, SymbolInfo
 
