@@ -190,9 +190,9 @@ def _virus(config: Config) -> Check:
 
 
 def _dnsbl(config: Config) -> Check:
-    from .checks.dnsbl import DnsblCheck, chosen_lists
+    from .checks.dnsbl import configured
 
-    return DnsblCheck(chosen_lists(config.dns.lists, config.dns.custom, config.source))
+    return configured(config)
 
 
 def _authentication(config: Config) -> Check:

@@ -114,6 +114,9 @@ class Config:
         chosen = {
             "CHECK_FAILED": self.policy.on_check_failed,
             "DNSBL_UNKNOWN": self.dns.on_unknown,
+            "DNSBL_UNKNOWN_DOMAIN": self.dns.on_unknown_domain,
+            "DNSBL_UNKNOWN_HASH": self.dns.on_unknown_hash,
+            "DNSWL_UNKNOWN": self.dns.on_unknown_allow,
             "ATTACH_BANNED": self.attachments.on_banned,
             "ATTACH_BOMB": self.attachments.on_bomb,
             "ATTACH_ENCRYPTED": self.attachments.on_encrypted,

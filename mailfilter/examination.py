@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from ._version import __version__
 from .chain import FilterChain
 from .checks.content import ContentCheck
-from .checks.dnsbl import DnsblCheck, list_query, read_list_answer
+from .checks.dnsbl import DnsblCheck, read_list_answer
 from .deadline import Deadline
+from .dnslists import raw_name
 from .lookups import DnsQuestion, Lookup, ScanAnswer, ScanQuestion, ScanState
 
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -93,7 +94,7 @@ def _lists(chain: FilterChain) -> Iterator[Line]:
 def _test_points(chain: FilterChain, check: DnsblCheck, lookup: Lookup) -> Iterator[Line]:
     for definition in check.lists:
         for address, wanted in (("127.0.0.2", "listed"), ("127.0.0.1", "not_listed")):
-            question = list_query(definition, address)
+            question = DnsQuestion(raw_name(definition, address))
             answer = read_list_answer(definition, lookup.ask(question, _deadline(chain)))
             state = answer.state.name.lower()
             hint = "" if state == wanted else f"; {wanted.replace('_', ' ')} was expected (RFC 5782)"

@@ -14,6 +14,7 @@ from .settings import setting
 
 _ON_VIRUS = ("quarantine", "bounce", "delete", "disarm")
 _ON_UNKNOWN = ("pass", "tempfail", "hold", "bounce")
+_ON_SILENCE = ("pass", "tempfail")
 _ON_FOUND = ("pass", "hold", "bounce")
 _ON_PART = ("pass", "tempfail", "hold", "bounce", "disarm")
 
@@ -155,14 +156,25 @@ class YaraSection:
 
 @dataclass(frozen=True, slots=True)
 class DnsSection:
-    """[dns]  block lists"""
+    """[dns]  lists of senders, domains and links, good and bad"""
 
     resolvers: tuple[str, ...] = setting(
         (), "texts", 'addresses to ask, "192.0.2.1" or "192.0.2.1:5353"; with none, nothing is asked'
     )
     lists: tuple[str, ...] = setting((), "texts", "names of shipped list definitions to ask")
     custom: tuple[Mapping[str, Any], ...] = setting((), "tables", "[[dns.custom]]: list definitions of your own")
-    on_unknown: str = setting("pass", "text", "when a list gives no usable answer", choices=("pass", "tempfail"))
+    own_networks: tuple[str, ...] = setting(
+        (), "texts", "networks of our own hosts: their Received fields are believed, their addresses not asked about"
+    )
+    skip: tuple[str, ...] = setting((), "texts", "domains not to ask about, beside those of rules/dnsskip.toml")
+    hops: int = setting(3, "integer", "hosts in Received fields asked about, where a list wants them", low=0, high=50)
+    domains: int = setting(20, "integer", "hosts of links asked about in one mail", low=0, high=1000)
+    links: int = setting(10, "integer", "links asked about in one mail, of lists that hash them", low=0, high=1000)
+    addresses: int = setting(10, "integer", "mail addresses in texts asked about in one mail", low=0, high=1000)
+    on_unknown: str = setting("pass", "text", "when a list of addresses gives no usable answer", choices=_ON_SILENCE)
+    on_unknown_domain: str = setting("pass", "text", "when a list of domains gives none", choices=_ON_SILENCE)
+    on_unknown_hash: str = setting("pass", "text", "when a list of hashes gives none", choices=_ON_SILENCE)
+    on_unknown_allow: str = setting("pass", "text", "when a list of good senders gives none", choices=_ON_SILENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from mailfilter.testing.clock import FakeClock
 from mailfilter.testing.fake_clamd import FakeClamd, Session, close_without_reply, replies
 from mailfilter.testing.fake_dns import FakeDns
 
-CLIENT = Envelope(client_ip="203.0.113.9", mail_from="a@example.net", rcpt_to=["b@example.org"])
+CLIENT = Envelope(client_ip="11.22.33.44", mail_from="a@example.net", rcpt_to=["b@example.org"])
 MEANING = {"symbol": "OWN_LISTED", "points": 3.0, "description": "Listed by our own list."}
 LIST = {"name": "own", "zone": "bl.example", "kind": "ip", "codes": {"127.0.0.2": MEANING}}
 
@@ -343,7 +343,7 @@ def dns(table: dict[str, Any], address: str) -> set[str]:
 
 
 def resolvers(folder: Path) -> tuple[Any, Any]:
-    with FakeDns({"9.113.0.203.bl.example": {"A": ["127.0.0.2"]}}) as server:
+    with FakeDns({"44.33.22.11.bl.example": {"A": ["127.0.0.2"]}}) as server:
         asked = dns({"custom": [LIST]}, server.address)
     config = Config.from_mapping({"dns": {"custom": [LIST]}})
     return {symbol.name for symbol in FilterChain(config).check(b"\n", CLIENT).unknown}, asked
@@ -358,17 +358,61 @@ def lists(folder: Path) -> tuple[Any, Any]:
 
 
 def custom(folder: Path) -> tuple[Any, Any]:
-    with FakeDns({"9.113.0.203.bl.example": {"A": ["127.0.0.2"]}}) as server:
+    with FakeDns({"44.33.22.11.bl.example": {"A": ["127.0.0.2"]}}) as server:
         return "OWN_LISTED" in dns({}, server.address), "OWN_LISTED" in dns({"custom": [LIST]}, server.address)
 
 
-def on_unknown(folder: Path) -> tuple[Any, Any]:
-    from mailfilter.checks.dnsbl import DnsblCheck, chosen_lists
+def on_unknown(key: str, changed: dict[str, Any]) -> Callable[[Path], tuple[Any, Any]]:
+    def effect(folder: Path) -> tuple[Any, Any]:
+        from mailfilter.checks.dnsbl import DnsblCheck, chosen_lists
 
-    mute = Saying(DnsQuestion, DnsAnswer(DnsState.TIMEOUT))
-    check = DnsblCheck(chosen_lists((), (LIST,), "test"))
-    tables: list[dict[str, Any]] = [{}, {"dns": {"on_unknown": "tempfail"}}]
-    return tuple(verdict(table, checks=[check], lookups=[mute]).action for table in tables)  # type: ignore[return-value]
+        mute = Saying(DnsQuestion, DnsAnswer(DnsState.TIMEOUT))
+        check = DnsblCheck(chosen_lists((), ({**LIST, **changed},), "test"))
+        tables: list[dict[str, Any]] = [{}, {"dns": {key: "tempfail"}}]
+        return tuple(verdict(table, checks=[check], lookups=[mute]).action for table in tables)  # type: ignore[return-value]
+
+    return effect
+
+
+LINKED = b"""From: a@sender.test
+Received: from a.test (a.test [12.0.0.1]) by b.test; Mon, 1 Jan 2024 00:00:00 +0000
+Received: from c.test (c.test [12.0.0.2]) by a.test; Mon, 1 Jan 2024 00:00:00 +0000
+
+https://www.one.test/a https://two.test/b c@three.test d@four.test
+"""
+GOOD = {"symbol": "OWN_GOOD", "points": -1.0, "description": "Listed by our own list of good senders."}
+OF_KIND: dict[str, dict[str, Any]] = {
+    "ip": {"ask": ["client", "hops"]},
+    "domain": {"ask": ["links"]},
+    "url": {"ask": ["links"]},
+    "email": {"ask": ["body"]},
+}
+
+
+def asked(kind: str, key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
+    """What a list of some kind is asked about a mail, before and after a setting is changed."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, {key: value}):
+            lookup = Counting()
+            config = Config.from_mapping({"dns": {"custom": [{**LIST, "kind": kind, **OF_KIND[kind]}], **table}})
+            only = [BUILT_IN["dnsbl"](config)]
+            FilterChain(config, checks=only, lookups=[lookup]).check(LINKED, CLIENT)
+            found.append(sorted(lookup.asked))
+        return found[0], found[1]
+
+    return effect
+
+
+class Counting(Saying):
+    def __init__(self) -> None:
+        super().__init__(DnsQuestion, DnsAnswer(DnsState.NOT_FOUND))
+        self.asked: list[str] = []
+
+    def ask(self, question: Any, deadline: Deadline) -> Any:
+        self.asked.append(question.name)
+        return self.answer
 
 
 def authenticated(key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
@@ -532,7 +576,16 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "dns.resolvers": resolvers,
     "dns.lists": lists,
     "dns.custom": custom,
-    "dns.on_unknown": on_unknown,
+    "dns.own_networks": asked("ip", "own_networks", ["12.0.0.1"]),
+    "dns.skip": asked("domain", "skip", ["two.test"]),
+    "dns.hops": asked("ip", "hops", 1),
+    "dns.domains": asked("domain", "domains", 1),
+    "dns.links": asked("url", "links", 1),
+    "dns.addresses": asked("email", "addresses", 1),
+    "dns.on_unknown": on_unknown("on_unknown", {}),
+    "dns.on_unknown_domain": on_unknown("on_unknown_domain", {"kind": "domain", "ask": ["mail-from"]}),
+    "dns.on_unknown_hash": on_unknown("on_unknown_hash", {"kind": "email", "ask": ["mail-from"]}),
+    "dns.on_unknown_allow": on_unknown("on_unknown_allow", {"allow": True, "codes": {"127.0.0.2": GOOD}}),
     "authentication.enabled": authenticated("enabled", False),
     "authentication.trusted_sealers": authenticated("trusted_sealers", ["lists.example"]),
     "authentication.tree_walk": authenticated("tree_walk", True),

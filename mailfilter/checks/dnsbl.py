@@ -1,130 +1,112 @@
-"""DNS block lists (RFC 5782): is the address that the mail comes from listed, and as what.
+"""DNS lists (RFC 5782): is what the mail comes from, or leads to, listed, and as what.
 
-Every list gives one of `ListState`; only ``LISTED`` with a declared code is evidence.  A refusal, a silent list,
-an address from outside 127.0.0.0/8 are shown as unknown and are worth nothing.
+What is asked and what answers mean is data (`mailfilter.dnslists`).  Every list gives one of `ListState`; only
+``LISTED`` with a declared code is evidence.  A refusal, a silent list, a list that is broken or muted is shown as
+unknown and is worth nothing.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
+from ..dnslists import (
+    DnsList,
+    ListAnswer,
+    ListState,
+    Subject,
+    chosen_lists,
+    question_names,
+    read_list_answer,
+)
+from ..dnslists.naming import host_name, registered_domain
+from ..dnslists.subjects import Network, Scope, shipped_skip, subjects
 from ..errors import SettingError
-from ..lookups import Answer, DnsAnswer, DnsQuestion, DnsState
+from ..lookups import DnsQuestion
 from ..symbols import Findings, Symbol, SymbolInfo, declared_by
 from . import Asking, Mail
-from .dnslists import DnsList, Meaning, Octets, chosen_lists
+from ._text import quote
 
-__all__ = ["DnsList", "DnsblCheck", "ListAnswer", "ListState", "chosen_lists", "list_query", "read_list_answer"]
+if TYPE_CHECKING:
+    from ..config import Config
+
+__all__ = ["DnsList", "DnsblCheck", "ListAnswer", "ListState", "chosen_lists", "read_list_answer"]
 
 NOT_ASKED = "DNSBL_NOT_ASKED"
-UNKNOWN = "DNSBL_UNKNOWN"
+UNKNOWN = {"ip": "DNSBL_UNKNOWN", "domain": "DNSBL_UNKNOWN_DOMAIN", "url": "DNSBL_UNKNOWN_HASH"}
+"""Symbol for a list that gave no usable answer, by kind; lists of good senders have one of their own."""
+UNKNOWN["email"] = UNKNOWN["url"]
+UNKNOWN_ALLOW = "DNSWL_UNKNOWN"
+MOST_OF_ONE = 5.0
+"""What all that one list says of a mail is worth at most, either way, unless it is trusted: below the customary limit
+for quarantine, so that no list decides alone."""
+_MOST_EVIDENCE = 5
 
-_REFUSAL = (127, 255, 255)
-"""127.255.255.0/24: what lists say in place of an answer (a wrong name, an open resolver, too many questions)."""
-_NEVER_LISTED = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-        "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fc00::/7", "fe80::/10", "ff00::/8",
-    )
-)  # fmt: skip
-"""Networks whose addresses say nothing to anybody outside: private, loopback, link-local, multicast, reserved.
-
-Those for documentation (RFC 5737, 3849) are asked about like any other; nobody sends mail from them."""
-
-
-class ListState(Enum):
-    """What a list said.  Only ``LISTED`` and ``NOT_LISTED`` are knowledge."""
-
-    LISTED = "listed"
-    NOT_LISTED = "not listed"
-    REFUSED = "refused"
-    """The list, or the resolver, does not want to answer."""
-    FAILED = "server failure"
-    TIMEOUT = "timeout"
-    MALFORMED = "malformed"
-    """An answer that the list does not declare: a closed list, or a resolver that rewrites answers."""
-    DISABLED = "disabled"
+_PLACES = {
+    "hops": "Received", "mail-from": "MAIL FROM", "from": "From", "reply-to": "Reply-To", "helo": "HELO",
+    "rdns": "reverse name", "dkim": "DKIM", "links": "link", "body": "text",
+}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ListAnswer:
-    """State, and each address that made it a listing with its meaning (one with several bits has several)."""
-
-    state: ListState
-    listings: tuple[tuple[str, Meaning], ...] = ()
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """The addresses that made it a listing."""
-        return tuple(dict.fromkeys(code for code, _ in self.listings))
-
-
-def list_query(definition: DnsList, address: str) -> DnsQuestion:
-    """The question about an address: octets or nibbles reversed, below the zone (RFC 5782 section 2.1, 2.4)."""
-    pointer = ipaddress.ip_address(address).reverse_pointer
-    return DnsQuestion(f"{pointer.rsplit('.', 2)[0]}.{definition.asked_zone}", "A")
+def configured(config: Config) -> DnsblCheck:
+    """The check that the settings describe.  Raises `SettingError`."""
+    section = config.dns
+    faults: list[str] = []
+    own = tuple(network for text in section.own_networks if (network := _network(text, faults)) is not None)
+    skip = {name for text in section.skip if (name := _skipped(text, faults))}
+    if faults:
+        raise SettingError(config.source, tuple(faults))
+    lists = chosen_lists(section.lists, section.custom, config.source)
+    skip |= shipped_skip() if lists else set()
+    scope = Scope(own, frozenset(skip), section.hops, section.domains, section.links, section.addresses)
+    limit = config.policy.quarantine
+    most = MOST_OF_ONE if limit is None or limit <= 0 else min(MOST_OF_ONE, 0.9 * limit)
+    return DnsblCheck(lists, scope, most)
 
 
-_STATES = {
-    DnsState.NOT_FOUND: ListState.NOT_LISTED,
-    DnsState.REFUSED: ListState.REFUSED,
-    DnsState.SERVFAIL: ListState.FAILED,
-    DnsState.TIMEOUT: ListState.TIMEOUT,
-    DnsState.MALFORMED: ListState.MALFORMED,
-    DnsState.DISABLED: ListState.DISABLED,
-}
-
-
-def read_list_answer(definition: DnsList, answer: DnsAnswer) -> ListAnswer:
-    """What an answer of DNS means to a list.  All addresses are looked at, and only declared ones count.
-
-    One address that means a refusal, or one from outside 127.0.0.0/8, spoils the whole answer: what stands beside
-    it cannot be trusted.  Nor can an answer whose aliases lead out of the list's zone: somebody else gives it.
-    """
-    if answer.state is not DnsState.FOUND:
-        return ListAnswer(_STATES[answer.state])
-    if answer.alias and not f".{answer.alias}".endswith(f".{definition.asked_zone}".lower()):
-        return ListAnswer(ListState.MALFORMED)
-    addresses = [_octets(record) for record in answer.records]
-    if any(address is not None and _is_refusal(definition, address) for address in addresses):
-        return ListAnswer(ListState.REFUSED)
-    listings = []
-    for text, address in zip(answer.records, addresses, strict=True):
-        if address is None or address[0] != 127:
-            return ListAnswer(ListState.MALFORMED)
-        listings += [(text, meaning) for meaning in _meanings(definition, address)]
-    return ListAnswer(ListState.LISTED, tuple(listings)) if listings else ListAnswer(ListState.MALFORMED)
-
-
-def _octets(text: str) -> Octets | None:
+def _network(text: str, faults: list[str]) -> Network | None:
     try:
-        return tuple(ipaddress.IPv4Address(text).packed)
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
+        faults.append(f'dns.own_networks: a network like "192.0.2.0/24" is expected, got {text!r}')
         return None
 
 
-def _is_refusal(definition: DnsList, address: Octets) -> bool:
-    if address[:3] == _REFUSAL or any(pattern.matches(address) for pattern in definition.refused):
-        return True
-    return address[:3] == (127, 0, 0) and bool(address[3] & definition.refused_bits)
+def _skipped(text: str, faults: list[str]) -> str:
+    name = registered_domain(host_name(text))
+    if not name:
+        faults.append(f'dns.skip: a domain like "example.org" is expected, got {text!r}')
+    return name
 
 
-def _meanings(definition: DnsList, address: Octets) -> list[Meaning]:
-    if definition.bits:
-        if address[:3] != (127, 0, 0):
-            return []
-        return [meaning for bit, meaning in definition.bits if address[3] & bit]
-    return [meaning for pattern, meaning in definition.codes if pattern.matches(address)]
+class _Said:
+    """What one list said of one mail: evidence by symbol, and why something is not known."""
+
+    __slots__ = ("evidence", "states", "unknown")
+
+    def __init__(self) -> None:
+        self.evidence: dict[str, list[str]] = {}
+        self.states: set[ListState] = set()
+        self.unknown = ""
+
+    def note(self, definition: DnsList, answer: ListAnswer, asked: Iterable[Subject]) -> None:
+        self.states.add(answer.state)
+        if answer.state is ListState.LISTED:
+            for code, meaning in answer.listings:
+                said = (f"{_shown(subject)} is {code} in {definition.shown}" for subject in asked)
+                self.evidence.setdefault(meaning.symbol, []).extend(said)
+        elif not answer.state.known:
+            reason = f"{answer.state.value} ({answer.detail})" if answer.detail else answer.state.value
+            self.unknown = min(filter(None, (self.unknown, f"{definition.shown}: {reason}")))
 
 
 class DnsblCheck:
-    """`LookupCheck` that asks the lists about the connecting host.
+    """`LookupCheck` that asks DNS lists.
 
     ``lists``  definitions, see `chosen_lists`.  Raises `SettingError` where one symbol has two meanings.
+    ``scope``  whose networks are ours, which domains are not asked about, how much of a mail is asked about.
+    ``most``  what one list that is not trusted may add or take in all.
 
     Not asked about: mail that we send or that a user has handed in with a login, because the addresses of homes
     and phones are listed as such and only what a mail server takes from outside is meant by that.
@@ -132,8 +114,19 @@ class DnsblCheck:
 
     name = "dnsbl"
 
-    def __init__(self, lists: Sequence[DnsList] = ()) -> None:
+    def __init__(self, lists: Sequence[DnsList] = (), scope: Scope | None = None, most: float = MOST_OF_ONE) -> None:
         self.lists = tuple(lists)
+        self.scope = scope or Scope()
+        self.most = most
+        self._asked = tuple(definition for definition in self.lists if definition.configured)
+        self._wanted = frozenset(
+            pair
+            for definition in self._asked
+            for source in definition.ask
+            for pair in ((definition.kind, source), *((("ip", "links"),) if definition.addresses else ()))
+        )
+        self._trusted = frozenset(definition.zone for definition in self.lists if definition.trusted)
+        self._points = {meaning.symbol: meaning.points for entry in self.lists for meaning in entry.meanings}
         symbols: dict[str, SymbolInfo] = {info.name: info for info in declared_by(self.name)}
         for definition in self.lists:
             for info in definition.symbols(self.name):
@@ -142,55 +135,84 @@ class DnsblCheck:
         self.symbols = tuple(symbols.values())
 
     def ask(self, mail: Mail) -> Asking:
-        """One round: all lists at once."""
+        """One round: all lists about everything at once."""
         if not self.lists:
             return (Symbol(NOT_ASKED, 1.0, "no list is configured"),)
-        address, reason = _asked_about(mail)
-        if not address:
-            return (Symbol(NOT_ASKED, 1.0, reason),) if reason else ()
-        family = "ipv6" if ":" in address else "ipv4"
-        lists = [definition for definition in self.lists if family in definition.families]
-        if not lists:
-            return (Symbol(NOT_ASKED, 1.0, f"no list that is configured knows {family} addresses"),)
-        answers = yield tuple(list_query(definition, address) for definition in lists)
-        read = [read_list_answer(definition, _dns(answer)) for definition, answer in zip(lists, answers, strict=True)]
-        return _findings(lists, read, address)
+        if mail.envelope.auth_user or mail.envelope.direction != "inbound":
+            return (Symbol(NOT_ASKED, 1.0, "the mail does not come from outside"),)
+        found = subjects(mail, self._wanted, self.scope)
+        asked: dict[tuple[int, str], list[Subject]] = {}
+        for number, definition in enumerate(self._asked):
+            for subject in found:
+                for name in question_names(definition, subject):
+                    asked.setdefault((number, name), []).append(subject)
+        answers = (yield tuple(DnsQuestion(name) for _, name in asked)) if asked else ()
+        said = [_Said() for _ in self._asked]
+        for ((number, _), about), answer in zip(asked.items(), answers, strict=True):
+            definition = self._asked[number]
+            said[number].note(definition, read_list_answer(definition, answer), about)
+        return (*self._listed(said), *self._unknown(said, self._not_asked(mail, found)))
+
+    def _listed(self, said: Sequence[_Said]) -> Findings:
+        """A symbol for everything that a list declares; what one list says is capped by grading it down."""
+        by_zone: dict[str, dict[str, list[str]]] = {}
+        for definition, one in zip(self._asked, said, strict=True):
+            for name, texts in one.evidence.items():
+                by_zone.setdefault(definition.zone, {}).setdefault(name, []).extend(texts)
+        values: dict[str, float] = {}
+        evidence: dict[str, set[str]] = {}
+        for zone, found in by_zone.items():
+            for name, grade in self._graded(zone, found).items():
+                values[name] = max(values.get(name, 0.0), grade)
+                evidence.setdefault(name, set()).update(found[name])
+        return tuple(Symbol(name, value, _joined(evidence[name])) for name, value in values.items())
+
+    def _graded(self, zone: str, names: Iterable[str]) -> dict[str, float]:
+        """Grades by which the points of one zone's symbols stay within what one list may add or take."""
+        if zone in self._trusted:
+            return dict.fromkeys(names, 1.0)
+        points = {name: self._points[name] for name in names}
+        blame, praise = (sum(max(sign * value, 0.0) for value in points.values()) for sign in (1, -1))
+        up, down = (min(1.0, self.most / total) if total else 1.0 for total in (blame, praise))
+        return {name: up if value > 0 else down if value < 0 else 1.0 for name, value in points.items()}
+
+    def _not_asked(self, mail: Mail, found: Sequence[Subject]) -> list[str]:
+        """Why a list was not asked, where that is worth telling."""
+        reasons = [f"{entry.name}: no key in {entry.key_env}" for entry in self.lists if not entry.configured]
+        if ("ip", "client") not in self._wanted:
+            return reasons
+        client = next((subject.value for subject in found if subject.source == "client"), "")
+        if not client and mail.envelope.client_ip is None:
+            reasons.append("the address of the connecting host is not known")
+        elif client:
+            family = "ipv6" if ":" in client else "ipv4"
+            lists = (entry for entry in self._asked if (entry.kind, "client" in entry.ask) == ("ip", True))
+            if not any(family in entry.families for entry in lists):
+                reasons.append(f"no list that is configured knows {family} addresses")
+        return reasons
+
+    def _unknown(self, said: Sequence[_Said], not_asked: list[str]) -> Findings:
+        """One symbol for what was not asked, and one for each kind of list that gave no usable answer."""
+        unknown: dict[str, list[str]] = {}
+        for definition, one in zip(self._asked, said, strict=True):
+            if one.states == {ListState.DISABLED}:
+                continue
+            if one.unknown:
+                name = UNKNOWN_ALLOW if definition.allow else UNKNOWN[definition.kind]
+                unknown.setdefault(name, []).append(one.unknown)
+        if any(one.states == {ListState.DISABLED} for one in said):
+            not_asked.append("nobody answers DNS questions")
+        found = [Symbol(NOT_ASKED, 1.0, "; ".join(not_asked))] if not_asked else []
+        return (*found, *(Symbol(name, 1.0, "; ".join(sorted(reasons))) for name, reasons in unknown.items()))
 
 
-def _asked_about(mail: Mail) -> tuple[str, str]:
-    """The address to ask about; without one, why not (``""`` when there is nothing worth telling)."""
-    envelope = mail.envelope
-    if envelope.client_ip is None:
-        return "", "the address of the connecting host is not known"
-    if envelope.auth_user or envelope.direction != "inbound":
-        return "", "the mail does not come from outside"
-    address = ipaddress.ip_address(envelope.client_ip.partition("%")[0])
-    if any(address in network for network in _NEVER_LISTED if network.version == address.version):
-        return "", ""
-    return str(address), ""
+def _shown(subject: Subject) -> str:
+    if subject.source == "client":
+        return subject.value
+    return f"{quote(subject.value)} ({_PLACES[subject.source]})"
 
 
-def _dns(answer: Answer) -> DnsAnswer:
-    if isinstance(answer, DnsAnswer):
-        return answer
-    return DnsAnswer(DnsState.MALFORMED, detail=f"the resolver gave {type(answer).__name__}")
-
-
-def _findings(lists: Sequence[DnsList], answers: Sequence[ListAnswer], address: str) -> Findings:
-    """A symbol for everything that a list declares about the address, one for all that is not known."""
-    evidence: dict[str, list[str]] = {}
-    unknown = []
-    for definition, answer in zip(lists, answers, strict=True):
-        if answer.state is ListState.LISTED:
-            for code, meaning in answer.listings:
-                said = f"{address} is {code} in {definition.zone}"
-                evidence.setdefault(meaning.symbol, []).append(said)
-        elif answer.state is not ListState.NOT_LISTED:
-            unknown.append((definition, answer))
-    found = [Symbol(name, 1.0, "; ".join(sorted(said))) for name, said in evidence.items()]
-    if unknown and all(answer.state is ListState.DISABLED for _, answer in unknown) and len(unknown) == len(lists):
-        found.append(Symbol(NOT_ASKED, 1.0, "nobody answers DNS questions"))
-    elif unknown:
-        said = "; ".join(f"{definition.zone}: {answer.state.value}" for definition, answer in unknown)
-        found.append(Symbol(UNKNOWN, 1.0, said))
-    return tuple(found)
+def _joined(evidence: set[str]) -> str:
+    shown = sorted(evidence)
+    more = f"; and {len(shown) - _MOST_EVIDENCE} more" if len(shown) > _MOST_EVIDENCE else ""
+    return "; ".join(shown[:_MOST_EVIDENCE]) + more

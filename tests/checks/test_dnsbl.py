@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfilter.checks import LookupCheck, Mail
-from mailfilter.checks.dnsbl import (
-    DnsblCheck,
-    DnsList,
-    ListState,
-    chosen_lists,
-    list_query,
-    read_list_answer,
-)
-from mailfilter.checks.dnslists import read_lists, shipped_lists
+from mailfilter.checks.dnsbl import DnsblCheck, DnsList, ListState, chosen_lists, read_list_answer
+from mailfilter.dnslists import address_question, read_lists, shipped_lists
 from mailfilter.envelope import Envelope
 from mailfilter.errors import SettingError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanState
@@ -45,7 +38,7 @@ refused_bits = 1
 FIRST, MASKED = read_lists(TEXT, "test")
 EVERY = [FIRST, MASKED, *(d for d in shipped_lists().values())]
 MESSAGE = Message(b"Subject: x\r\n\r\ny\r\n")
-ADDRESS = "203.0.113.9"
+ADDRESS = "11.22.33.44"
 
 
 def found(*records: str) -> DnsAnswer:
@@ -173,7 +166,7 @@ def test_no_answer_is_no_listing(state: DnsState, wanted: ListState) -> None:
 # ------------------------------------------------------------------------------------------------ questions
 @given(st.ip_addresses())
 def test_questions_are_reversed_addresses(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    name = list_query(FIRST, str(address)).name
+    name = address_question(FIRST, str(address)).name
     prefix = name.removesuffix(".bl.test")
     labels = prefix.split(".")[::-1]
     if address.version == 4:
@@ -185,10 +178,10 @@ def test_questions_are_reversed_addresses(address: ipaddress.IPv4Address | ipadd
 
 def test_a_list_with_a_key_is_asked_with_it_and_shown_without() -> None:
     lists = chosen_lists(["spamhaus-zen-dqs"], environment={"SPAMHAUS_DQS_KEY": "K3y"})
-    name = "9.113.0.203.k3y.zen.dq.spamhaus.net"
+    name = "44.33.22.11.k3y.zen.dq.spamhaus.net"
     symbols, asked = ask(Envelope(client_ip=ADDRESS), {name: found("127.0.0.4")}, lists)
     assert asked == [name]
-    assert symbols["DNSBL_SPAMHAUS_XBL"].evidence == "203.0.113.9 is 127.0.0.4 in {key}.zen.dq.spamhaus.net"
+    assert symbols["DNSBL_SPAMHAUS_XBL"].evidence == "11.22.33.44 is 127.0.0.4 in {key}.zen.dq.spamhaus.net"
 
 
 # ------------------------------------------------------------------------------------------------ the check
@@ -203,11 +196,11 @@ def test_it_is_a_check_and_declares_what_it_finds() -> None:
 
 
 def test_listed() -> None:
-    answers = {"9.113.0.203.bl.test": found("127.0.0.2", "127.0.0.6"), "9.113.0.203.multi.test": found("127.0.0.2")}
+    answers = {"44.33.22.11.bl.test": found("127.0.0.2", "127.0.0.6"), "44.33.22.11.multi.test": found("127.0.0.2")}
     symbols, asked = ask(Envelope(client_ip=ADDRESS), answers)
-    assert asked == ["9.113.0.203.bl.test", "9.113.0.203.multi.test"]
+    assert asked == ["44.33.22.11.bl.test", "44.33.22.11.multi.test"]
     assert symbols.keys() == {"DNSBL_FIRST", "DNSBL_FIRST_BOT", "DNSBL_MASKED_A"}
-    assert symbols["DNSBL_FIRST_BOT"].evidence == "203.0.113.9 is 127.0.0.6 in bl.test"
+    assert symbols["DNSBL_FIRST_BOT"].evidence == "11.22.33.44 is 127.0.0.6 in bl.test"
     assert {symbol.value for symbol in symbols.values()} == {1.0}
 
 
@@ -218,43 +211,44 @@ def test_not_listed_is_no_finding() -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (found("127.255.255.254"), "bl.test: refused"),
-        (found("192.0.2.1"), "bl.test: malformed"),
-        (found("127.0.0.99"), "bl.test: malformed"),
+        (found("127.255.255.254"), "bl.test: refused (the list says 127.255.255.254)"),
+        (found("192.0.2.1"), "bl.test: malformed (192.0.2.1 is not in 127.0.0.0/8)"),
+        (found("127.0.0.99"), "bl.test: malformed (127.0.0.99 is no code of this list)"),
         (DnsAnswer(DnsState.TIMEOUT), "bl.test: timeout"),
         (DnsAnswer(DnsState.SERVFAIL), "bl.test: server failure"),
     ],
 )
 def test_no_usable_answer_is_unknown_and_the_other_list_still_counts(answer: DnsAnswer, said: str) -> None:
-    answers = {"9.113.0.203.bl.test": answer, "9.113.0.203.multi.test": found("127.0.0.8")}
+    answers = {"44.33.22.11.bl.test": answer, "44.33.22.11.multi.test": found("127.0.0.8")}
     symbols, _ = ask(Envelope(client_ip=ADDRESS), answers)
     assert symbols.keys() == {"DNSBL_UNKNOWN", "DNSBL_MASKED_B"}
     assert symbols["DNSBL_UNKNOWN"].evidence == said
 
 
 def test_an_answer_of_another_kind_is_unknown() -> None:
-    wrong = {"9.113.0.203.bl.test": ScanAnswer(ScanState.CLEAN)}
+    wrong = {"44.33.22.11.bl.test": ScanAnswer(ScanState.CLEAN)}
     assert ask(Envelope(client_ip=ADDRESS), wrong, (FIRST,))[0].keys() == {"DNSBL_UNKNOWN"}  # type: ignore[arg-type]
 
 
 def test_ipv6_is_asked_of_lists_that_know_it() -> None:
-    reverse = ipaddress.ip_address("2001:db8::1").reverse_pointer.removesuffix(".ip6.arpa")
-    symbols, asked = ask(Envelope(client_ip="2001:db8::1"), {f"{reverse}.bl.test": found("127.0.0.2")})
+    reverse = ipaddress.ip_address("2a00:1:2::1").reverse_pointer.removesuffix(".ip6.arpa")
+    symbols, asked = ask(Envelope(client_ip="2a00:1:2::1"), {f"{reverse}.bl.test": found("127.0.0.2")})
     assert asked == [f"{reverse}.bl.test"]
     assert symbols.keys() == {"DNSBL_FIRST"}
-    symbols, asked = ask(Envelope(client_ip="2001:db8::1"), {}, (MASKED,))
+    symbols, asked = ask(Envelope(client_ip="2a00:1:2::1"), {}, (MASKED,))
     assert asked == []
     assert symbols["DNSBL_NOT_ASKED"].evidence == "no list that is configured knows ipv6 addresses"
 
 
 def test_an_address_mapped_into_ipv6_is_asked_for_as_ipv4() -> None:
-    assert ask(Envelope(client_ip=f"::ffff:{ADDRESS}"), {})[1][0] == "9.113.0.203.bl.test"
+    assert ask(Envelope(client_ip=f"::ffff:{ADDRESS}"), {})[1][0] == "44.33.22.11.bl.test"
 
 
 @pytest.mark.parametrize(
     "address",
     ["10.1.2.3", "127.0.0.1", "192.168.0.9", "172.31.0.1", "169.254.1.1", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-     "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"],
+     "255.255.255.255", "192.0.2.1",
+     "198.51.100.7", "203.0.113.9", "198.18.0.1", "2001:db8::7", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"],
 )  # fmt: skip
 def test_private_and_reserved_addresses_are_not_asked_about(address: str) -> None:
     assert ask(Envelope(client_ip=address), {}) == ({}, [])
@@ -277,7 +271,7 @@ def test_not_asked_is_said(envelope: Envelope, lists: tuple[DnsList, ...], said:
 
 def test_without_a_resolver_nothing_was_asked() -> None:
     off = DnsAnswer(DnsState.DISABLED)
-    symbols, _ = ask(Envelope(client_ip=ADDRESS), {"9.113.0.203.bl.test": off, "9.113.0.203.multi.test": off})
+    symbols, _ = ask(Envelope(client_ip=ADDRESS), {"44.33.22.11.bl.test": off, "44.33.22.11.multi.test": off})
     assert symbols == {"DNSBL_NOT_ASKED": Symbol("DNSBL_NOT_ASKED", 1.0, "nobody answers DNS questions")}
 
 

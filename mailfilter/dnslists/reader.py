@@ -7,14 +7,31 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .dnslists import MAX_POINTS, MAX_TOTAL, CodePattern, DnsList, Meaning, parse_code
+from .definition import (
+    FORMS,
+    MAX_POINTS,
+    NORMALISATIONS,
+    SOURCES,
+    TEST_POINTS,
+    CodePattern,
+    DnsList,
+    Meaning,
+    parse_code,
+)
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9_]{2,63}")
-_ZONE = re.compile(r"(?:\{key\}\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,10}")
+_ZONE = re.compile(r"\{key\}|(?:[a-z0-9_-]{1,63}|\{key\})(?:\.(?:[a-z0-9_-]{1,63}|\{key\})){1,10}")
 _FAMILIES = ("ipv4", "ipv6")
+_HASHES = ("md5", "sha1", "sha256")
+_ENCODINGS = ("hex", "base32")
+_CLOSED_KEYS = frozenset(("zone", "closed", "home"))
 _KEYS = frozenset(
-    ("zone", "kind", "families", "codes", "bits", "refused", "refused_bits", "home", "licence", "enabled", "key_env")
-)
+    (
+        "zone", "kind", "ask", "form", "addresses", "families", "codes", "bits", "refused", "refused_bits", "hash",
+        "encoding", "normalise", "allow", "trusted", "test_listed", "test_unlisted", "home", "source", "licence",
+        "key_env",
+    )
+)  # fmt: skip
 
 
 def read_list(name: object, table: object, where: str, faults: list[str]) -> DnsList | None:
@@ -25,42 +42,62 @@ def read_list(name: object, table: object, where: str, faults: list[str]) -> Dns
     if not isinstance(table, Mapping):
         faults.append(f"{where}: a table is expected, got {table!r}")
         return None
-    reader = _Reader(table, where)
-    definition = DnsList(
-        name=name,
-        zone=reader.zone(),
-        codes=reader.codes(),
-        bits=reader.bits(),
-        refused=reader.refused(),
-        refused_bits=reader.refused_bits(),
-        kind=reader.choice("kind", "ip", ("ip",)),
-        families=reader.families(),
-        home=reader.text("home"),
-        licence=reader.text("licence"),
-        enabled=reader.switch("enabled"),
-        key_env=reader.text("key_env"),
-    )
-    reader.check_whole(definition)
+    if "closed" in table:
+        reader = _Reader(table, where, _CLOSED_KEYS)
+        definition = DnsList(name, reader.zone(), home=reader.text("home"), closed=reader.text("closed"))
+    else:
+        reader = _Reader(table, where, _KEYS)
+        definition = reader.definition(name)
+        reader.check_whole(definition)
     faults.extend(reader.faults)
     return None if reader.faults else definition
 
 
 class _Reader:
-    def __init__(self, table: Mapping[str, Any], where: str) -> None:
+    def __init__(self, table: Mapping[str, Any], where: str, keys: frozenset[str]) -> None:
         self._table = table
         self._where = where
-        known = ", ".join(sorted(_KEYS))
-        self.faults = [f"{where}.{key}: unknown key; known are {known}" for key in table.keys() - _KEYS]
+        known = ", ".join(sorted(keys))
+        self.faults = [f"{where}.{key}: unknown key; known are {known}" for key in table.keys() - keys]
+
+    def definition(self, name: str) -> DnsList:
+        """Every key by itself."""
+        kind = self.choice("kind", "ip", tuple(SOURCES))
+        sources, forms = SOURCES.get(kind, ("client",)), FORMS.get(kind, ("reversed",))
+        defaults = TEST_POINTS.get(kind, ("", ""))
+        return DnsList(
+            name=name,
+            zone=self.zone(),
+            kind=kind,
+            ask=self.several("ask", sources[:1], sources),
+            form=self.choice("form", forms[0], forms),
+            addresses=self.switch("addresses"),
+            codes=self.codes(),
+            bits=self.bits(),
+            refused=self.refused(),
+            refused_bits=self.refused_bits(),
+            families=self.several("families", ("ipv4",), _FAMILIES),
+            hash=self.choice("hash", "sha1", _HASHES),
+            encoding=self.choice("encoding", "hex", _ENCODINGS),
+            normalise=self.several("normalise", (), NORMALISATIONS),
+            allow=self.switch("allow"),
+            trusted=self.switch("trusted"),
+            tests=(self.text("test_listed", defaults[0]), self.text("test_unlisted", defaults[1])),
+            home=self.text("home"),
+            source=self.text("source"),
+            licence=self.text("licence"),
+            key_env=self.text("key_env"),
+        )
 
     def _fault(self, key: str, said: str) -> None:
         self.faults.append(f"{self._where}.{key}: {said}")
 
-    def text(self, key: str) -> str:
-        value = self._table.get(key, "")
+    def text(self, key: str, default: str = "") -> str:
+        value = self._table.get(key, default)
         if isinstance(value, str):
             return value
         self._fault(key, f"a text is expected, got {value!r}")
-        return ""
+        return default
 
     def switch(self, key: str) -> bool:
         value = self._table.get(key, False)
@@ -75,18 +112,20 @@ class _Reader:
             self._fault(key, f"{' or '.join(allowed)} is expected, got {value!r}")
         return str(value)
 
+    def several(self, key: str, default: tuple[str, ...], allowed: tuple[str, ...]) -> Any:
+        if key not in self._table:
+            return default
+        value = self._table[key]
+        if not isinstance(value, list | tuple) or not value or any(entry not in allowed for entry in value):
+            self._fault(key, f"a list of {' and '.join(allowed)} is expected, got {value!r}")
+            return default
+        return tuple(value)
+
     def zone(self) -> str:
         value = self.text("zone")
         if not _ZONE.fullmatch(value):
             self._fault("zone", f'a name like "bl.example.org" or "{{key}}.bl.example.org" is required, got {value!r}')
         return value
-
-    def families(self) -> Any:
-        value = self._table.get("families", ["ipv4"])
-        if not isinstance(value, list) or not value or any(entry not in _FAMILIES for entry in value):
-            self._fault("families", f"a list of ipv4 and ipv6 is expected, got {value!r}")
-            return ("ipv4",)
-        return tuple(value)
 
     def refused(self) -> tuple[CodePattern, ...]:
         value = self._table.get("refused", [])
@@ -164,11 +203,20 @@ class _Reader:
             self._fault("key_env", "a zone with {key} names the variable that holds the key, and only such a zone")
         if definition.refused_bits & sum(bit for bit, _ in definition.bits):
             self._fault("refused_bits", "a bit either means refused or has a meaning")
+        if definition.hash == "sha256" and definition.encoding == "hex":
+            self._fault("encoding", "base32 is expected for sha256: 64 digits are too long for a label of DNS")
         meanings: dict[str, Meaning] = {}
         for _, meaning in (*definition.codes, *definition.bits):
             if meanings.setdefault(meaning.symbol, meaning) != meaning:
                 self._fault("codes", f"symbol {meaning.symbol} has two meanings")
-        total = sum(max(meaning.points, 0.0) for meaning in meanings.values())
-        if total >= MAX_TOTAL:
-            said = f"all its symbols together are worth {total:g}; below {MAX_TOTAL:g}, so that no list decides alone"
-            self._fault("bits" if definition.bits else "codes", said)
+        self._check_praise(definition)
+
+    def _check_praise(self, definition: DnsList) -> None:
+        """What lowers a score must not be had by writing a name into a mail (an allow entry needs proof)."""
+        praise = [meaning.symbol for meaning in definition.meanings if meaning.points < 0]
+        if (definition.allow or praise) and (definition.kind, definition.ask) != ("ip", ("client",)):
+            what = "a list of good senders" if definition.allow else f"a list that gives negative points ({praise[0]})"
+            self._fault("ask", f"{what} is asked about the connecting host only: all else can be forged")
+        blame = [meaning.symbol for meaning in definition.meanings if meaning.points > 0]
+        if definition.allow and blame:
+            self._fault("allow", f"a list of good senders gives no positive points ({blame[0]})")

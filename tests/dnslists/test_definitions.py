@@ -6,21 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfilter.checks.dnslists import (
-    MAX_POINTS,
-    MAX_TOTAL,
-    DnsList,
-    chosen_lists,
-    parse_code,
-    read_lists,
-    shipped_lists,
-)
+from mailfilter.dnslists import DnsList, chosen_lists, closed_lists, parse_code, read_lists, shipped_lists
+from mailfilter.dnslists.definition import MAX_POINTS
 from mailfilter.errors import SettingError
 
 GOOD = {
     "zone": "bl.example.org",
     "codes": {"127.0.0.2": {"symbol": "DNSBL_EXAMPLE", "points": 2, "description": "Listed."}},
 }
+PRAISE = {"127.0.0.2": {"symbol": "DNSWL_EXAMPLE", "points": -2, "description": "Good."}}
 TOML = """
 [example]
 zone = "bl.example.org"
@@ -46,7 +40,8 @@ refused_bits = 1
 
 def test_a_definition_is_read_whole() -> None:
     example, masked = read_lists(TOML, "lists.toml")
-    assert (example.zone, example.families, example.enabled) == ("bl.example.org", ("ipv4", "ipv6"), False)
+    assert (example.zone, example.kind, example.ask) == ("bl.example.org", "ip", ("client",))
+    assert (example.families, example.tests) == (("ipv4", "ipv6"), ("127.0.0.2", "127.0.0.1"))
     assert [(pattern.text, meaning.points) for pattern, meaning in example.codes] == [
         ("127.0.0.2", 2.5),
         ("127.0.0.4-7", 1.0),
@@ -61,16 +56,29 @@ def test_a_definition_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize("definition", shipped_lists().values(), ids=lambda definition: definition.name)
-def test_shipped_lists_are_off_and_decide_nothing_alone(definition: DnsList) -> None:
-    assert not definition.enabled
+def test_shipped_lists_say_where_they_come_from_and_none_is_trusted(definition: DnsList) -> None:
     assert definition.home.startswith("https://")
+    assert definition.source.startswith("http")
     assert definition.licence
+    assert not definition.trusted
     assert all(abs(meaning.points) <= MAX_POINTS for meaning in definition.meanings)
-    assert sum(max(meaning.points, 0.0) for meaning in definition.meanings) < MAX_TOTAL
-    for octet in (1, 255):
-        address = (127, 0, 0, octet)  # what RFC 5782 forbids as a listing, and what lists refuse with
-        refused = any(pattern.matches(address) for pattern in definition.refused)
-        assert refused or not any(pattern.matches(address) for pattern, _ in definition.codes)
+    refused = any(pattern.matches((127, 0, 0, 255)) for pattern in definition.refused)
+    assert refused or not any(pattern.matches((127, 0, 0, 255)) for pattern, _ in definition.codes)
+
+
+def test_all_shipped_lists_may_be_asked_together() -> None:
+    environment = {entry.key_env: "k.example" if entry.zone == "{key}" else "key" for entry in shipped_lists().values()}
+    assert len(chosen_lists(tuple(shipped_lists()), environment=environment)) == len(shipped_lists())
+
+
+@pytest.mark.parametrize("name", closed_lists())
+def test_a_closed_list_cannot_be_asked_by_name_nor_by_zone(name: str) -> None:
+    assert name not in shipped_lists()
+    with pytest.raises(SettingError, match=f'list "{name}" is closed: .* \\(https://'):
+        chosen_lists([name])
+    zone = "ix." + closed_lists()[name].zone
+    with pytest.raises(SettingError, match=r"dns.custom\[0\].zone: ix.* is closed: "):
+        chosen_lists((), [{"name": "mine", **GOOD, "zone": zone}])
 
 
 def test_nothing_is_chosen_by_default() -> None:
@@ -87,7 +95,7 @@ def test_a_key_comes_from_the_environment_and_is_not_shown() -> None:
     assert keyed.asked_zone == "s3cret.zen.dq.spamhaus.net"
     assert keyed.zone == "{key}.zen.dq.spamhaus.net"
     assert "3cret" not in repr(keyed)
-    for key in ("", "not.a.label", "\u00e4"):
+    for key in ("not.a.label", "\u00e4", "a b"):
         with pytest.raises(SettingError, match="wants a key of letters and digits in SPAMHAUS_DQS_KEY"):
             chosen_lists(["spamhaus-zen-dqs"], environment={"SPAMHAUS_DQS_KEY": key})
 
@@ -100,10 +108,20 @@ def test_a_key_comes_from_the_environment_and_is_not_shown() -> None:
         ({"zone": 7}, "zone: a text is expected, got 7"),
         ({"zone": "{key}.bl.example"}, "key_env: a zone with {key} names the variable"),
         ({"key_env": "KEY"}, "key_env: a zone with {key} names the variable"),
-        ({"kind": "domain"}, "kind: ip is expected, got 'domain'"),
+        ({"zone": "a.{key}x.example", "key_env": "KEY"}, "zone: a name like"),
+        ({"kind": "hash"}, "kind: ip or domain or url or email is expected, got 'hash'"),
+        ({"ask": ["helo"]}, "ask: a list of client and hops and links is expected"),
+        ({"kind": "domain", "ask": ["client"]}, "ask: a list of mail-from and from"),
+        ({"form": "host"}, "form: reversed is expected, got 'host'"),
         ({"families": []}, "families: a list of ipv4 and ipv6 is expected"),
         ({"families": "ipv4"}, "families: a list of ipv4 and ipv6 is expected"),
-        ({"enabled": "yes"}, "enabled: true or false is expected, got 'yes'"),
+        ({"trusted": "yes"}, "trusted: true or false is expected, got 'yes'"),
+        ({"hash": "crc"}, "hash: md5 or sha1 or sha256 is expected, got 'crc'"),
+        ({"hash": "sha256"}, "encoding: base32 is expected for sha256: 64 digits are too long"),
+        ({"normalise": ["upper"]}, "normalise: a list of tags and dots and googlemail is expected"),
+        ({"allow": True}, "allow: a list of good senders gives no positive points (DNSBL_EXAMPLE)"),
+        ({"ask": ["hops"], "codes": PRAISE}, "ask: a list that gives negative points (DNSWL_EXAMPLE) is asked about"),
+        ({"kind": "domain", "ask": ["from"], "allow": True, "codes": PRAISE}, "all else can be forged"),
         ({"colour": "red"}, "colour: unknown key; known are"),
         ({"refused": "127.0.0.1"}, "refused: a list of codes is expected"),
         ({"refused": ["10.0.0.1"]}, "refused: '10.0.0.1' is none of"),
@@ -153,12 +171,11 @@ def test_every_fault_is_told_at_once_with_the_file() -> None:
         read_lists("[", "lists.toml")
 
 
-def test_one_list_cannot_be_made_to_decide_alone_by_many_codes() -> None:
-    codes = {
-        f"127.0.0.{n}": {"symbol": f"DNSBL_E{n}", "points": 4.0, "description": "Listed."} for n in range(2, 5)
-    }
-    with pytest.raises(SettingError, match="all its symbols together are worth 12; below 12"):
-        chosen_lists((), [{"name": "mine", "zone": "bl.example.org", "codes": codes}])
+def test_a_list_without_its_key_is_not_configured() -> None:
+    (keyed,) = chosen_lists(["spamhaus-zen-dqs"], environment={})
+    assert not keyed.configured
+    (keyed,) = chosen_lists(["invaluement-uri"], environment={"INVALUEMENT_URI_ZONE": "Uri.Example.net."})
+    assert (keyed.configured, keyed.asked_zone, keyed.shown) == (True, "uri.example.net", "invaluement-uri")
 
 
 @pytest.mark.parametrize(
