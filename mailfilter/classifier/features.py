@@ -67,6 +67,11 @@ class Layout(NamedTuple):
         return SLOTS * len(self.names)
 
     @property
+    def kinds(self) -> bytes:
+        """Of each view whether it is read as words (1) or as windows (0)."""
+        return _kinds(self.names)
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """Names of the model's parts, in the order of `part_of_view`."""
         return _parts(self.names)
@@ -83,6 +88,11 @@ _BY_NAME = {view.name: view for view in VIEWS}
 @cache
 def _parts(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_BY_NAME[name].part for name in names))
+
+
+@cache
+def _kinds(names: tuple[str, ...]) -> bytes:
+    return bytes(_BY_NAME[name].kind == "tokens" for name in names)
 
 
 @cache

@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
+from ..kernel import native
 from . import store
 from .features import FORMAT, Extractor, Features, Layout, layout
 from .spans import Clue, clues
+from .views import views
 
 if TYPE_CHECKING:
     from ..message import Message
@@ -123,7 +125,14 @@ class Model:
 
     def judge(self, messages: Sequence[Message]) -> Judgement:
         """Log-odds and support of each message, from one pass over it."""
-        return self.judge_batch(Extractor(self.layout).extract_many(messages))
+        if native is None:
+            return self.judge_batch(Extractor(self.layout).extract_many(messages))
+        used, kinds, parts = self.layout, self.layout.kinds, bytes(self.layout.part_of_view)
+        judged = [
+            self._fused(native.weigh(tuple(views(message, used.names)), kinds, parts, self.weights))
+            for message in messages
+        ]
+        return Judgement(np.array([said for said, _ in judged]), np.array([share for _, share in judged]))
 
     def judge_features(self, features: Iterable[Features]) -> Judgement:
         """The same for mails whose features are extracted already, one by one."""
@@ -154,6 +163,19 @@ class Model:
             raw += terms[:, part]
         share = known.sum(axis=1) / np.maximum(total, 1)
         return Judgement(raw * trusted(share, fusion.trust), share)
+
+    def _fused(self, counted: Sequence[int]) -> tuple[float, float]:
+        """What `_fuse` makes of one mail by the same operations; ``counted`` is what the kernel's weigh gives."""
+        fusion, total, parts = self.fusion, counted[0], len(self.fusion.scale)
+        known, raw = 0, fusion.bias
+        for scale, factor, count, weight in zip(
+            fusion.scale, fusion.factors, counted[1 : parts + 1], counted[parts + 1 :], strict=True
+        ):
+            raw += weight * (scale * factor) / math.sqrt(max(count, 1))
+            known += count
+        share = known / max(total, 1)
+        low, high = fusion.trust
+        return raw * min(max((share - low) / (high - low), 0.0), 1.0), share
 
     def explain(self, message: Message, n: int = 10) -> tuple[Clue, ...]:
         """The ``n`` pieces of the mail that moved its log-odds most, strongest first; positive means spam."""

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..kernel import native
 from .relations import relations, structure
 
 if TYPE_CHECKING:
@@ -85,7 +86,13 @@ def plain(text: str) -> bytes:
         text = text.lower()
         if _POSING.search(text) and _MIXED.search(text):
             text = " ".join(w.translate(_LOOKALIKES) if _MIXED.search(w) else w for w in text.split())
-    return b" ".join(text.encode("utf-8", "replace").translate(_SQUEEZE).split())
+    octets = text.encode("utf-8", "replace")
+    return native.squeeze(octets) if native is not None else _squeezed(octets)
+
+
+def _squeezed(octets: bytes) -> bytes:
+    """Lower case, digits as 0, one space between words, none around them."""
+    return b" ".join(octets.translate(_SQUEEZE).split())
 
 
 def _header(message: Message) -> bytes:
@@ -114,9 +121,13 @@ def _body(message: Message) -> bytes:
 def _tags(message: Message) -> bytes:
     for text in message.texts:
         if text.kind == "html":
-            source = text.source[:TAG_BYTES].encode("utf-8", "replace").translate(_LOWER)
-            return b" ".join(_SKELETON.findall(source)[:TAGS])
+            source = text.source[:TAG_BYTES].encode("utf-8", "replace")
+            return native.skeleton(source, TAGS) if native is not None else _skeleton(source)
     return b""
+
+
+def _skeleton(source: bytes) -> bytes:
+    return b" ".join(_SKELETON.findall(source.translate(_LOWER))[:TAGS])
 
 
 def visible(message: Message, size: int) -> bytes:

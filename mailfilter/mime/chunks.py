@@ -28,10 +28,14 @@ _HIDING = tuple(
 _TINY = re.compile(rf"font-size{_ZERO}")
 
 
+def unmarked(source: str) -> str:
+    """``source`` without characters that are marks of ours."""
+    return source.translate(DROP) if BREAK in source or VEILED in source or SHRUNK in source else source
+
+
 def marked_chunks(source: str) -> list[str]:
     """What follows each ``<``, marked where a style hides what comes."""
-    if BREAK in source or VEILED in source or SHRUNK in source:
-        source = source.translate(DROP)
+    source = unmarked(source)
     chunks = source.split("<")
     if source.isascii():
         low = source.lower()

@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .attributes import ATTRIBUTES, attribute, resolved, unescape
-from .chunks import BREAK, MARKS, SHRUNK, marked_chunks
+from ..kernel import native
+from .attributes import ATTRIBUTES, attribute, resolved, unescape, unescape_url
+from .chunks import BREAK, MARKS, SHRUNK, marked_chunks, unmarked
 from .links import Link, Origin
 from .tags import ANCHOR, ANCHOR_END, BLOCK, CELL, CLOSED_BY_NEXT, INLINE, KINDS, NOTHING, RAW, VOID
 
@@ -39,18 +40,49 @@ class Rendered(NamedTuple):
     capped: bool
 
 
+class _Walked(NamedTuple):
+    """What one pass over a text gives: texts as they were but for line ends, links as they are written."""
+
+    shown: str
+    veiled: str
+    links: list[tuple[str, Origin, str]]
+    base: str
+    capped: bool
+    asides: list[str]
+
+
 def render(source: str, max_links: int = 10_000) -> Rendered:
     """Visible text (one line per block), hidden text, and links with the text that shows them."""
+    shown, veiled, found, base, capped, asides = _walk(source, max_links)
+    if asides:
+        aside = _walk(" ".join(asides), max_links - len(found))
+        veiled = f"{veiled}{BREAK}{aside.shown}"
+        found += aside.links
+        capped |= aside.capped
+    return Rendered(_tidy(shown), _tidy(veiled) if veiled else "", resolved(found, base), capped)
+
+
+def _walk(source: str, max_links: int) -> _Walked:
+    """One pass over one text, in C where that can be."""
+    if native is not None and (walked := native.walk(unmarked(source), max_links)) is not None:
+        shown, veiled, links, base, capped, asides = walked
+        decoded = [(_reference(url), ATTRIBUTES[place][1], _one_text(text)) for url, place, text in links]
+        return _Walked(shown, veiled, decoded, _reference(base), capped, asides)
     renderer = _Renderer(source, max_links)
     renderer.run()
-    if renderer.asides:
-        aside = _Renderer(" ".join(renderer.asides), max_links - len(renderer.links))
-        aside.run()
-        renderer.veiled += (BREAK, *aside.shown)
-        renderer.links += aside.links
-        renderer.capped |= aside.capped
-    links = resolved(renderer.links, renderer.base)
-    return Rendered(_tidy("".join(renderer.shown)), _tidy("".join(renderer.veiled)), links, renderer.capped)
+    texts = "".join(renderer.shown), "".join(renderer.veiled)
+    return _Walked(*texts, renderer.links, renderer.base, renderer.capped, renderer.asides)
+
+
+def _reference(url: str) -> str:
+    return unescape_url(url) if "&" in url else url
+
+
+def _one_text(text: str) -> str:
+    """The text of a link, one line."""
+    if "&" in text or BREAK in text:
+        text = _tidy(text)
+    return " ".join(text.split())
 
 
 def _tidy(text: str) -> str:
@@ -59,6 +91,8 @@ def _tidy(text: str) -> str:
         text = text.replace("&nbsp;", " ")
         if "&" in text:
             text = unescape(text)
+    if native is not None and (tidied := native.tidy(text)) is not None:
+        return tidied  # type: ignore[no-any-return]
     return "\n".join([_one_line(line) for line in text.split(BREAK) if line and not line.isspace()])
 
 
@@ -244,9 +278,7 @@ class _Renderer:
         """An anchor ends at its end tag or where the next one starts."""
         if self.anchor:
             text = "".join(self.anchor_out[self.anchor_start :])
-            if "&" in text or BREAK in text:
-                text = _tidy(text)
-            self.links.append((self.anchor, "href", " ".join(text.split())))
+            self.links.append((self.anchor, "href", _one_text(text)))
             self.anchor = ""
 
 

@@ -6,6 +6,8 @@ import re
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from ..kernel import native
+
 Origin = Literal["href", "src", "action", "text"]
 
 MAX_URL = 4096
@@ -65,13 +67,11 @@ def clean_url(url: str) -> str:
 
 def text_links(text: str, limit: int) -> list[Link]:
     """Links that mail programs make of plain text: ``http://``, ``https://``, ``ftp://`` and ``www.``; linear."""
-    starts = _find_schemes(text, limit)
-    for pattern in _WWW:
-        for match in islice(pattern.finditer(text), limit):
-            start = match.start() - 1
-            before = text[start - 1] if start > 0 else " "
-            if start >= 0 and text[start] in "wW" and not (before.isalnum() or before in "/.-@_"):
-                starts.append(start)
+    starts = native.link_starts(text, limit) if native is not None else None
+    if starts is None:
+        starts = _find_starts(text, limit)
+    if not starts:
+        return []
     found = []
     end = 0
     for start in sorted(starts)[:limit]:
@@ -84,6 +84,18 @@ def text_links(text: str, limit: int) -> list[Link]:
         if host and (len(url) > 4):
             found.append(Link(full, url, "text", host))
     return found
+
+
+def _find_starts(text: str, limit: int) -> list[int]:
+    """Where links start, not in order."""
+    starts = _find_schemes(text, limit)
+    for pattern in _WWW:
+        for match in islice(pattern.finditer(text), limit):
+            start = match.start() - 1
+            before = text[start - 1] if start > 0 else " "
+            if start >= 0 and text[start] in "wW" and not (before.isalnum() or before in "/.-@_"):
+                starts.append(start)
+    return starts
 
 
 def _find_schemes(text: str, limit: int) -> list[int]:

@@ -1,0 +1,22 @@
+/* mailfilter._kernel: the inner loops of reading and classifying in C; optional, see mailfilter/kernel.py. */
+
+#include "kernel.h"
+
+static PyMethodDef methods[] = {
+    {"weigh", kernel_weigh, METH_VARARGS, "N-grams of a mail: how many, how many known and their weights, by part."},
+    {"squeeze", kernel_squeeze, METH_O, "UTF-8 in the form that views hold."},
+    {"skeleton", kernel_skeleton, METH_VARARGS, "Tags and names of attributes and properties of HTML."},
+    {"tidy", kernel_tidy, METH_O, "Runs of blanks made one, empty lines dropped; None for what has no UTF-8."},
+    {"link_starts", kernel_link_starts, METH_VARARGS, "Where links in plain text start; None where Python has to look."},
+    {"walk", kernel_walk, METH_VARARGS, "Take HTML apart; None where Python has to."},
+    {"tag", kernel_tag, METH_O, "What is known of a tag."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {{0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_kernel", "The inner loops of mailfilter in C.", 0, methods, slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&definition); }
