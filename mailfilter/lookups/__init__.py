@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..deadline import Deadline
 
@@ -37,9 +37,11 @@ class DnsState(Enum):
         return self in (DnsState.FOUND, DnsState.NOT_FOUND)
 
 
-@dataclass(frozen=True, slots=True)
-class DnsQuestion:
-    """One name and record type.  ``name`` is absolute, lower case, without the final dot."""
+class DnsQuestion(NamedTuple):
+    """One name and record type.  ``name`` is absolute, lower case, without the final dot.
+
+    A tuple, because every question is looked up in a dozen mappings.
+    """
 
     name: str
     rdtype: str = "A"

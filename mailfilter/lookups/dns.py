@@ -44,7 +44,7 @@ class DnsLookup:
         *,
         patience: float = 1.0,
         cache: DnsCache | None = None,
-        max_questions: int = 256,
+        max_questions: int = 128,
     ) -> None:
         self._servers = tuple(parse_nameserver(text) for text in nameservers)
         self._patience = patience

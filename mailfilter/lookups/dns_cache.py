@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import replace
 
 from ..deadline import Clock
 from . import DnsAnswer, DnsQuestion
@@ -43,7 +42,8 @@ class DnsCache:
                 del self._kept[question]
                 return None
             self._kept.move_to_end(question)
-        return replace(kept[1], ttl=max(1, int(left)))
+        answer = kept[1]
+        return DnsAnswer(answer.state, answer.records, max(1, int(left)), answer.detail, answer.alias)
 
     def put(self, question: DnsQuestion, answer: DnsAnswer) -> None:
         """Keep an answer if it is knowledge with a time to live."""

@@ -10,7 +10,7 @@ share; a reply counts only with the right number, on the right port, from a serv
 from __future__ import annotations
 
 import heapq
-import secrets
+import os
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -111,6 +111,7 @@ class Exchange:
         self._idents: dict[int, Flight] = {}
         self._queue: deque[Flight] = deque()
         self._turning = False
+        self._turn_at = NEVER
         self._timers: list[tuple[float, int, Flight]] = []
         self._timer_count = 0
         self._ports: list[Port] = []
@@ -131,11 +132,8 @@ class Exchange:
         if question in self._flights:
             self.extend(question, until)
             return
-        ident = secrets.randbits(16)
-        while ident in self._idents:
-            ident = secrets.randbits(16)
         try:
-            query = make_query(question, ident)
+            query = make_query(question)
         except NotAskableError as error:
             self.ended.append(Ended(question, DnsAnswer(DnsState.MALFORMED, detail=str(error)), True))
             return
@@ -148,7 +146,8 @@ class Exchange:
             self._begin(flight, now)
         else:
             self._queue.append(flight)
-            self._set_timer(flight, min(now + _TURN, until))
+            self._turn_at = min(self._turn_at, now + _TURN)
+            self._set_timer(flight, until)
 
     def hold(self, question: DnsQuestion, until: float) -> None:
         """Wait for the answer to a question that somebody else asks; `settle` hands it in."""
@@ -171,7 +170,7 @@ class Exchange:
         flight = self._flights[question]
         if until > flight.until:
             flight.until = until
-            if flight.query is None:
+            if flight.port is None:
                 self._set_timer(flight, until)
 
     def drop(self, question: DnsQuestion, now: float) -> bool:
@@ -218,28 +217,33 @@ class Exchange:
         timers = self._timers
         while timers and (timers[0][2].done or timers[0][2].due != timers[0][0]):
             heapq.heappop(timers)
-        return timers[0][0] if timers else NEVER
+        return min(timers[0][0], self._turn_at) if timers else NEVER
 
     def tick(self, now: float) -> None:
         """Do what is due."""
+        if self._turn_at <= now:
+            self._turn_at = NEVER
+            self._next_in_queue(now)
+            if self._queue:
+                self._turn_at = now + _TURN
         while self.due() <= now:
             flight = heapq.heappop(self._timers)[2]
             if flight.port is not None:
                 self._silent(flight, now)
-            elif now >= flight.until:
-                self._end(flight, DnsAnswer(DnsState.TIMEOUT, detail=_LATE), now)
-            elif flight.query is None:
-                self._set_timer(flight, flight.until)
             else:
-                self._set_timer(flight, min(now + _TURN, flight.until))
-                self._next_in_queue(now)
+                self._end(flight, DnsAnswer(DnsState.TIMEOUT, detail=_LATE), now)
 
     # ------------------------------------------------------------------------------------------------ one question
     def _begin(self, flight: Flight, now: float) -> None:
-        flight.port = port = self._port()
+        ident = None
+        while ident is None or ident in self._idents:
+            chance = os.urandom(3)
+            ident = chance[0] << 8 | chance[1]
+        flight.port = port = self._port(chance[2])
         port.open += 1
         assert flight.query is not None
-        self._idents[flight.query.ident] = flight
+        flight.query.number(ident)
+        self._idents[ident] = flight
         flight.waiting = self._health.in_order(self._servers, now)
         flight.round, flight.patience = tuple(flight.waiting), self._patience
         self._next_visit(flight, now)
@@ -360,14 +364,14 @@ class Exchange:
         heapq.heappush(self._timers, (due, self._timer_count, flight))
 
     # ------------------------------------------------------------------------------------------------ ports
-    def _port(self) -> Port:
-        """A port at random; one more where those that are open carry much."""
+    def _port(self, chance: int) -> Port:
+        """A port by ``chance`` (0 to 255); one more where those that are open carry much."""
         usable = self._ports
         if len(usable) < MAX_PORTS and len(self._idents) >= PORT_SHARE * len(usable):
             port = Port()
             usable.append(port)
         else:
-            port = usable[secrets.randbelow(len(usable))] if len(usable) > 1 else usable[0]
+            port = usable[chance % len(usable)]
         port.uses += 1
         if port.uses >= PORT_USES:
             usable.remove(port)

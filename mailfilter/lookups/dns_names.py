@@ -6,6 +6,8 @@ MAX_NAME = 255
 MAX_POINTERS = 126
 """As many as a name can have labels; a chain of more leads nowhere."""
 
+_SIZES = tuple(bytes((min(size, 255),)) for size in range(4 * MAX_NAME + 1))
+
 
 class NotAskableError(ValueError):
     """The text is no name that DNS can hold, or no record type."""
@@ -24,8 +26,9 @@ def pack_name(name: str) -> bytes:
     labels = name.lower().removesuffix(".").encode("ascii").split(b".")
     if labels == [b""]:
         return b"\0"
-    packed = b"".join([bytes((len(label),)) + label for label in labels if 0 < len(label) < 64]) + b"\0"
-    if len(packed) > MAX_NAME or b"" in labels or max(map(len, labels)) > 63:
+    sizes = list(map(len, labels))
+    packed = b"".join([_SIZES[size] + label for size, label in zip(sizes, labels, strict=True)]) + b"\0"
+    if len(packed) > MAX_NAME or 0 in sizes or max(sizes) > 63:
         raise NotAskableError(f"{name[:80]!r} cannot be asked for: an empty label, or one or all of it too long")
     return packed
 

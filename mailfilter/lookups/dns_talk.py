@@ -16,20 +16,23 @@ from .dns_sockets import Ready
 
 
 class _Poller:
-    """`selectors` with the callback as data."""
+    """`selectors` with the callback as data; by poll, which is made at no cost, where there is that."""
 
     def __init__(self) -> None:
-        self.selector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = getattr(selectors, "PollSelector", selectors.DefaultSelector)()
+        self._watched: set[socket.socket] = set()
 
     def watch(self, opened: socket.socket, ready: Ready, *, write: bool = False) -> None:
         events = selectors.EVENT_WRITE if write else selectors.EVENT_READ
-        if opened in self.selector.get_map():
+        if opened in self._watched:
             self.selector.modify(opened, events, ready)
         else:
+            self._watched.add(opened)
             self.selector.register(opened, events, ready)
 
     def forget(self, opened: socket.socket) -> None:
-        if opened in self.selector.get_map():
+        if opened in self._watched:
+            self._watched.remove(opened)
             self.selector.unregister(opened)
 
 

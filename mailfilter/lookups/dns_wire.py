@@ -49,7 +49,7 @@ class Reading(Enum):
 
 
 class Query:
-    """A question with its number, ready to send.
+    """A question with its number, ready to send; `number` gives it another.
 
     ``asked``  name, type and class in wire form, as the reply has to repeat them; ``wire``  the message: recursion
     desired, one question, EDNS if wanted.
@@ -58,20 +58,25 @@ class Query:
     __slots__ = ("asked", "edns", "ident", "name", "rdtype", "wire")
 
     def __init__(self, ident: int, name: bytes, rdtype: int, edns: bool = True) -> None:
-        self.ident = ident
         self.name = name
         """In wire form, lower case."""
         self.rdtype = rdtype
         self.edns = edns
         self.asked = name + _TYPE_CLASS.pack(rdtype, _IN)
-        self.wire = ident.to_bytes(2, "big") + (_HEAD + self.asked + _OPT_RECORD if edns else _PLAIN_HEAD + self.asked)
+        self.number(ident)
+
+    def number(self, ident: int) -> None:
+        """Set the number."""
+        self.ident = ident
+        rest = _HEAD + self.asked + _OPT_RECORD if self.edns else _PLAIN_HEAD + self.asked
+        self.wire = ident.to_bytes(2, "big") + rest
 
     def plain(self) -> Query:
         """The same question without EDNS."""
         return Query(self.ident, self.name, self.rdtype, edns=False)
 
 
-def make_query(question: DnsQuestion, ident: int) -> Query:
+def make_query(question: DnsQuestion, ident: int = 0) -> Query:
     """Pack a question.  Raises `NotAskableError`."""
     return Query(ident, pack_name(question.name), type_number(question.rdtype))
 
