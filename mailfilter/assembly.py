@@ -159,6 +159,24 @@ def _attachments(config: Config) -> Check:
     return AttachmentCheck(config.attachments.banned, config.source)
 
 
+def _claims(config: Config) -> Check:
+    from .checks.claims import ClaimCheck
+
+    return ClaimCheck()
+
+
+def _traps(config: Config) -> Check:
+    from .checks.traps import TrapCheck
+
+    return TrapCheck()
+
+
+def _topics(config: Config) -> Check:
+    from .checks.topics import TopicCheck
+
+    return TopicCheck()
+
+
 def _yara(config: Config) -> Check:
     from .checks.yara import YaraCheck
 
@@ -216,6 +234,9 @@ BUILT_IN: Mapping[str, Callable[[Config], Check]] = {
     "structure": _structure,
     "links": _links,
     "attachments": _attachments,
+    "claims": _claims,
+    "traps": _traps,
+    "topics": _topics,
     "yara": _yara,
     "rules": _rules,
     "content": _content,
