@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .checks import Check, LocalCheck, LookupCheck
 from .config import Config
@@ -13,6 +13,9 @@ from .greylist import Greylist
 from .lookups import Lookup
 from .quarantine import Quarantine
 from .symbols import SymbolInfo, declared_by
+
+if TYPE_CHECKING:
+    from .lookups.dns import DnsLookup
 
 PLUGIN_GROUP = "mailfilter.checks"
 """Entry point group of check plug-ins: each names a factory that is given its settings table."""
@@ -43,8 +46,17 @@ def lookups(config: Config) -> tuple[Lookup, ...]:
     if config.dns.resolvers:
         from .lookups.dns import DnsLookup
 
-        found.append(DnsLookup(config.dns.resolvers))
+        found.append(_watched(DnsLookup(config.dns.resolvers), config))
     return tuple(found)
+
+
+def _watched(lookup: DnsLookup, config: Config) -> Lookup:
+    """The look-up, with a watch over the lists that are asked through it."""
+    if not config.dns.watch or "dnsbl" in config.checks.disable or not (config.dns.lists or config.dns.custom):
+        return lookup
+    from .lookups.watch import configured
+
+    return configured(lookup, config)
 
 
 def _scanners(config: Config) -> list[Lookup]:

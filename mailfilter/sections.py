@@ -171,6 +171,18 @@ class DnsSection:
     domains: int = setting(20, "integer", "hosts of links asked about in one mail", low=0, high=1000)
     links: int = setting(10, "integer", "links asked about in one mail, of lists that hash them", low=0, high=1000)
     addresses: int = setting(10, "integer", "mail addresses in texts asked about in one mail", low=0, high=1000)
+    watch: bool = setting(
+        True, "switch", "test the lists, and do not believe those that fail, refuse, or list everyone or no one"
+    )
+    watch_store: str = setting("memory", "text", '"memory", or the path of a database file that processes share')
+    watch_interval: float = setting(3600, "number", "seconds between tests of a list", low=1, high=604_800)
+    watch_window: int = setting(
+        100, "integer", "answers that what a list usually lists is judged by; 0: not judged", low=0, high=100_000
+    )
+    breaker_failures: int = setting(
+        5, "integer", "failures in a row after which a list is not asked for a while; 0: always asked", low=0, high=1000
+    )
+    breaker_pause: float = setting(60, "number", "seconds of that while, doubled each time", low=1, high=3600)
     on_unknown: str = setting("pass", "text", "when a list of addresses gives no usable answer", choices=_ON_SILENCE)
     on_unknown_domain: str = setting("pass", "text", "when a list of domains gives none", choices=_ON_SILENCE)
     on_unknown_hash: str = setting("pass", "text", "when a list of hashes gives none", choices=_ON_SILENCE)

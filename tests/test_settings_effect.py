@@ -27,6 +27,7 @@ from mailfilter.testing.fake_dns import FakeDns
 
 CLIENT = Envelope(client_ip="11.22.33.44", mail_from="a@example.net", rcpt_to=["b@example.org"])
 MEANING = {"symbol": "OWN_LISTED", "points": 3.0, "description": "Listed by our own list."}
+LISTED = {name: {"A": ["127.0.0.2"]} for name in ("44.33.22.11.bl.example", "2.0.0.127.bl.example")}
 LIST = {"name": "own", "zone": "bl.example", "kind": "ip", "codes": {"127.0.0.2": MEANING}}
 
 
@@ -343,7 +344,7 @@ def dns(table: dict[str, Any], address: str) -> set[str]:
 
 
 def resolvers(folder: Path) -> tuple[Any, Any]:
-    with FakeDns({"44.33.22.11.bl.example": {"A": ["127.0.0.2"]}}) as server:
+    with FakeDns(LISTED) as server:
         asked = dns({"custom": [LIST]}, server.address)
     config = Config.from_mapping({"dns": {"custom": [LIST]}})
     return {symbol.name for symbol in FilterChain(config).check(b"\n", CLIENT).unknown}, asked
@@ -358,7 +359,7 @@ def lists(folder: Path) -> tuple[Any, Any]:
 
 
 def custom(folder: Path) -> tuple[Any, Any]:
-    with FakeDns({"44.33.22.11.bl.example": {"A": ["127.0.0.2"]}}) as server:
+    with FakeDns(LISTED) as server:
         return "OWN_LISTED" in dns({}, server.address), "OWN_LISTED" in dns({"custom": [LIST]}, server.address)
 
 
@@ -387,6 +388,76 @@ OF_KIND: dict[str, dict[str, Any]] = {
     "url": {"ask": ["links"]},
     "email": {"ask": ["body"]},
 }
+
+
+def watched(
+    records: dict[str, Any], changed: dict[str, Any], failures: dict[str, str] | None = None, rounds: int = 1
+) -> Callable[[Path], tuple[Any, Any]]:
+    """What is found of mails, and how much is asked about them, before and after a setting is changed."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, changed):
+            with FakeDns(records, failures=failures) as server:
+                settings = {"dns": {"resolvers": [server.address], "custom": [LIST], **table}}
+                config = Config.from_mapping({**settings, "engine": {"deadline": 1}})
+                with FilterChain(config, checks=[BUILT_IN["dnsbl"](config)]) as chain:
+                    clients = [replace(CLIENT, client_ip=f"11.22.33.{number}") for number in range(rounds)]
+                    names = [chain.check(b"\n", client).symbols for client in clients]
+                found.append((names, len(server.asked)))
+        return found[0], found[1]
+
+    return effect
+
+
+
+def watch_clock(key: str, value: float, after: float, failure: str) -> Callable[[Path], tuple[Any, Any]]:
+    """What is asked ``after`` seconds: test points again, or a list that has failed."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        from mailfilter.lookups.watch import ListWatch
+
+        found = []
+        for table in ({}, {key: value}):
+            config = Config.from_mapping({"dns": {"resolvers": ["127.0.0.1:1"], "custom": [LIST], **table}})
+            clock = FakeClock(1000.0)
+            with FilterChain(config) as chain:
+                watch = chain.lookups[DnsQuestion]
+                assert isinstance(watch, ListWatch)
+                watch.book.clock = clock
+                (zone,) = watch.book.zones.values()
+                zone.known.probed_at = 1000.0
+                if failure:
+                    watch.book.learn(zone, DnsQuestion("a.bl.example"), DnsAnswer(DnsState.FOUND, (failure,)))
+                clock.advance(after)
+                found.append((watch.book.withheld(zone, "b.bl.example"), watch.book.due(zone)))
+        return found[0], found[1]
+
+    return effect
+
+
+def watch_store(folder: Path) -> tuple[Any, Any]:
+    path = folder / "watch.db"
+    watched(LISTED, {"watch_store": str(path)})(folder)
+    return False, path.exists()
+
+
+def watch_window(folder: Path) -> tuple[Any, Any]:
+    """A list that used to list one in ten, and lists everyone now."""
+    from mailfilter.lookups.watch import ListWatch
+
+    found = []
+    for table in ({}, {"watch_window": 0}):
+        config = Config.from_mapping({"dns": {"resolvers": ["127.0.0.1:1"], "custom": [LIST], **table}})
+        with FilterChain(config) as chain:
+            watch = chain.lookups[DnsQuestion]
+            assert isinstance(watch, ListWatch)
+            (zone,) = watch.book.zones.values()
+            zone.known.asked, zone.known.listed, zone.known.probed_at = 1000.0, 100.0, time.time()
+            for number in range(60):
+                watch.book.learn(zone, DnsQuestion(f"{number}.bl.example"), DnsAnswer(DnsState.FOUND, ("127.0.0.2",)))
+            found.append(watch.book.doubt(zone))
+    return found[0], found[1]
 
 
 def asked(kind: str, key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
@@ -576,6 +647,12 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "dns.resolvers": resolvers,
     "dns.lists": lists,
     "dns.custom": custom,
+    "dns.watch": watched({"44.33.22.11.bl.example": {"A": ["127.0.0.2"]}}, {"watch": False}),
+    "dns.watch_store": watch_store,
+    "dns.watch_interval": watch_clock("watch_interval", 10, 11, ""),
+    "dns.watch_window": watch_window,
+    "dns.breaker_failures": watched(LISTED, {"breaker_failures": 1}, {"33.22.11.bl.example": "servfail"}, rounds=4),
+    "dns.breaker_pause": watch_clock("breaker_pause", 10, 11, "127.255.255.254"),
     "dns.own_networks": asked("ip", "own_networks", ["12.0.0.1"]),
     "dns.skip": asked("domain", "skip", ["two.test"]),
     "dns.hops": asked("ip", "hops", 1),
