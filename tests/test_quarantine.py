@@ -14,6 +14,7 @@ from mailfilter.decision import Action, Reason
 from mailfilter.envelope import Envelope
 from mailfilter.errors import StoreError
 from mailfilter.quarantine import Quarantine
+from mailfilter.stores.index_sqlite import SqliteIndex
 from mailfilter.verdict import ScoredSymbol, Verdict
 
 RULE = ScoredSymbol("RULE", 6.5, 1.0, "seen", "a rule", "headers")
@@ -71,7 +72,8 @@ def test_a_store_that_cannot_write_says_so(tmp_path: Path) -> None:
     Quarantine(str(path)).close()
     store = Quarantine(str(path))
     blocker = sqlite3.connect(path, isolation_level=None)
-    store._db.execute("PRAGMA busy_timeout=50")
+    assert isinstance(store.index, SqliteIndex)
+    store.index._db.execute("PRAGMA busy_timeout=50")
     blocker.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="cannot be written: database is locked"):
         store.hold(b"mail", ENVELOPE, VERDICT)
