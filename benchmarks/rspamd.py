@@ -119,15 +119,19 @@ class Rspamd(ProgramFilter):
         raise LeftOut(f"rspamd does not start: nothing listens on {name}")
 
     def _ask(self, name: str, path: str, raw: bytes) -> dict[str, object]:
-        """What it answers; an answer like "already learned" is one of its own rules, not a failure."""
+        """What it answers, nothing where it has no words; "already learned" is one of its own rules, not a failure."""
         try:
             with _connected(self.folder / name) as open_socket:
                 connection = http.client.HTTPConnection("localhost", timeout=_SECONDS)
                 connection.sock = open_socket
                 connection.request("POST", path, raw)
-                found = json.loads(connection.getresponse().read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
+                said = connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
             raise LeftOut(f"rspamd gives no answer: {error}") from None
+        try:
+            found = json.loads(said)
+        except ValueError:
+            return {}
         return found if isinstance(found, dict) else {}
 
 
