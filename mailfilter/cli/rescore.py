@@ -20,6 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="table", metavar="TABLE", help="weigh this hit table anew; no mail is read")
     parser.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="cores to use; the table is the same (1)")
     parser.add_argument("--resume", action="store_true", help="go on where a run with this --out was ended")
+    parser.add_argument(
+        "--replay", metavar="TABLE", help="ask nothing: take what DNS and scanners have answered from this table"
+    )
+    parser.add_argument(
+        "--clock",
+        choices=("received", "now"),
+        default="received",
+        help="judge signatures by when a mail was received, or by when its lookups are (with --replay: were) asked",
+    )
     parser.add_argument("--most", type=int, default=50, metavar="N", help="mails to list with --from; all count (50)")
     parser.add_argument("--json", action="store_true", help="what changes as one JSON object")
     _common.add_config(parser)
@@ -29,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Write a table and say what is in it, or say what other settings change; wrong options are status 2."""
     from ..errors import MailFilterError
 
-    if args.table and (args.paths or args.out):
-        raise MailFilterError("rescore: --from weighs a stored table: give it neither ARCHIVE nor --out")
+    if args.table and (args.paths or args.out or args.replay):
+        raise MailFilterError("rescore: --from weighs a stored table: give it neither ARCHIVE nor --out nor --replay")
     if args.table:
         return _changes(args)
     if not args.paths or not args.out:
@@ -49,15 +58,27 @@ def _write(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..chain import FilterChain
-    from ..rescoring import rescore
+    from ..rescoring import Replay, rescore
 
+    replay = Replay(args.replay) if args.replay else None
     config, source = _common.config(args), _common.Source(args.paths)
     progress = tqdm(source, unit=" mails", disable=not sys.stderr.isatty(), file=sys.stderr)
-    with FilterChain(config, stateless=True) as chain:
-        counts = rescore(chain, progress, args.out, source.unreadable, jobs=args.jobs, resume=args.resume)
+    with FilterChain(config, stateless=True, lookups=() if replay else None) as chain:
+        counts = rescore(
+            chain,
+            progress,
+            args.out,
+            source.unreadable,
+            jobs=args.jobs,
+            resume=args.resume,
+            replay=replay,
+            clock=args.clock,
+        )
     lost = f"; {len(source.unreadable)} could not be read (named above)" if source.unreadable else ""
     actions = ", ".join(f"{count} {action}" for action, count in counts.items() if count)
     print(f"{args.out}: {sum(counts.values())} mails: {actions or 'none'}{lost}")
+    if replay is not None and replay.missed:
+        print(f"mailfilter: {args.replay}: {replay.missed} of these mails are not in it", file=sys.stderr)
     return 1 if source.unreadable else 0
 
 

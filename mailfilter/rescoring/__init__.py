@@ -1,6 +1,7 @@
 """Hit tables: what every check found in every mail of an archive, kept so that it can be weighed again.
 
 `rescore` writes one, `load` reads it, `compare` applies other scores and limits to it without a mail being read.
+`Replay` takes the answers of lookups out of one, so that the mails are looked at again with the DNS of that day.
 
 A table is one ``.npz`` of plain arrays, readable without this library (``numpy.load``, no pickle):
 
@@ -29,7 +30,8 @@ archive and a killed run can be resumed; the table appears under its name only w
 from __future__ import annotations
 
 from .changes import Change, Changes, compare
+from .replay import Replay
 from .run import rescore
 from .table import FORMAT, Table, load, paths
 
-__all__ = ["FORMAT", "Change", "Changes", "Table", "compare", "load", "paths", "rescore"]
+__all__ = ["FORMAT", "Change", "Changes", "Replay", "Table", "compare", "load", "paths", "rescore"]

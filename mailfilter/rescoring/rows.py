@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..archives import ArchivedMail
-from ..chain import Batch, FilterChain
+from ..chain import FilterChain
 from ..checks import Mail
 from ..checks._dates import parse_date
 from ..envelope import Envelope
-from ..lookups import Answer, DnsAnswer, DnsQuestion, DnsState, Question, ScanAnswer, ScanQuestion, ScanState
+from ..lookups import Answer, Question
 from ..message import Message
+from ..verdicts import Batch
+from .replay import NOTHING, Replay, plain
 from .table import COLUMNS, Columns
 
 PIECE = 512
 """Mails that are evaluated, written and, after a kill, done again together."""
 _PIECE_BYTES = 16 * 2**20
+
+Clock = Literal["received", "now"]
+"""What time it is for a mail of an archive: when it was received, or when its lookups were asked."""
 
 _LABELS = {"spam": 1, "ham": 0, None: -1}
 _LONGEST = 4000
@@ -42,15 +47,48 @@ def cut(mails: Iterable[ArchivedMail]) -> Iterator[list[ArchivedMail]]:
         yield piece
 
 
-def evaluate(chain: FilterChain, items: Sequence[ArchivedMail]) -> Columns:
-    """Run ``chain`` over a piece; ``indptr``, ``path_end`` and ``answer_end`` count from its own beginning."""
+def evaluate(
+    chain: FilterChain, items: Sequence[ArchivedMail], replay: Replay | None = None, clock: Clock = "received"
+) -> Columns:
+    """Run ``chain`` over a piece; ``indptr``, ``path_end`` and ``answer_end`` count from its own beginning.
+
+    ``replay`` and ``clock``  see `mailfilter.rescoring.rescore`.
+    """
+    stamped = (_stamped(item, replay, clock) for item in items)
+    todo = iter(stamped)
+    rows: list[_Stamped] = []
+
+    def mails() -> Iterator[Mail]:
+        for row in todo:
+            rows.append(row)
+            yield row.mail
+
     found: list[Columns] = []
     start = 0
-    for mails in chain.batches(Mail(Message(item.raw), Envelope()) for item in items):
-        done = chain.evaluate(mails)
-        found.append(_columns(done, items[start : start + len(mails)], int(time.time())))
-        start += len(mails)
+    for batch in chain.batches(mails()):
+        end = start + len(batch)
+        part = rows[start:end]
+        done = chain.evaluate(batch) if replay is None else chain.evaluate(batch, [row.answers for row in part])
+        found.append(_columns(done, items[start:end], part))
+        start = end
     return joined(found)
+
+
+class _Stamped(NamedTuple):
+    """A mail, when it was received (-1: not known), and what was answered about it on that day and when."""
+
+    mail: Mail
+    received: int
+    answers: Mapping[Question, Answer]
+    answered: float | None
+
+
+def _stamped(item: ArchivedMail, replay: Replay | None, clock: Clock) -> _Stamped:
+    message = Message(item.raw)
+    came = received(message, item.path)
+    answers, answered = replay.of(message.digest) if replay is not None else (NOTHING, None)
+    now = came if clock == "received" and came >= 0 else answered
+    return _Stamped(Mail(message, Envelope(received_at=now)), came, answers, answered)
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
@@ -76,15 +114,19 @@ def _moved(parts: Sequence[Any]) -> list[Any]:
     return moved
 
 
-def _columns(batch: Batch, items: Sequence[ArchivedMail], now: int) -> Columns:
+def _columns(batch: Batch, items: Sequence[ArchivedMail], stamped: Sequence[_Stamped]) -> Columns:
+    now = time.time()
     names = [item.path.encode("utf-8", "surrogateescape") for item in items]
-    answers = [_answers(asked, now) for asked in batch.answers] if batch.answers else [b""] * len(items)
+    answers = [b""] * len(items)
+    if batch.answers:
+        times = [now if row.answered is None else row.answered for row in stamped]
+        answers = [_answers(asked, when) for asked, when in zip(batch.answers, times, strict=True)]
     digests = bytes.fromhex("".join(mail.message.digest for mail in batch.mails))
     raw: dict[str, Any] = {
         "digest": np.frombuffer(digests, np.uint8).reshape(-1, 32),
         "label": [_LABELS[item.label] for item in items],
         "line": [item.line or 0 for item in items],
-        "time": [received(mail.message, item.path) for mail, item in zip(batch.mails, items, strict=True)],
+        "time": [row.received for row in stamped],
         "points": batch.points,
         "action": batch.decisions.actions,
         "indptr": batch.hits.indptr,
@@ -111,18 +153,7 @@ def received(message: Message, path: str) -> int:
         return -1
 
 
-def _answers(asked: Sequence[tuple[Question, Answer]], now: int) -> bytes:
+def _answers(asked: Sequence[tuple[Question, Answer]], now: float) -> bytes:
     """What lookups said about one mail, as JSON; nothing for questions that nobody was configured to answer."""
-    said = [_answer(question, answer, now) for question, answer in asked]
-    kept = [one for one in said if one]
+    kept = [one for question, answer in asked if (one := plain(question, answer, now))]
     return json.dumps(kept).encode() if kept else b""
-
-
-def _answer(question: Question, answer: Answer, now: int) -> dict[str, Any] | None:
-    if isinstance(question, DnsQuestion) and isinstance(answer, DnsAnswer) and answer.state is not DnsState.DISABLED:
-        found = {"state": answer.state.value, "records": answer.records, "ttl": answer.ttl}
-        return {"dns": question.name, "type": question.rdtype, **found, "time": now}
-    if isinstance(question, ScanQuestion) and isinstance(answer, ScanAnswer) and answer.state is not ScanState.DISABLED:
-        found = {"state": answer.state.value, "names": answer.names, "scanner": answer.scanner}
-        return {"scan": question.digest.hex(), **found, "time": now}
-    return None

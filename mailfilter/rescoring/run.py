@@ -17,7 +17,8 @@ from ..config import Config
 from ..decision import ACTIONS
 from ..errors import SettingError, StoreError
 from ..scoring import SCALE
-from .rows import PIECE, cut, evaluate
+from .replay import Replay
+from .rows import PIECE, Clock, cut, evaluate
 from .spool import Spool
 from .table import FORMAT, Columns
 
@@ -32,12 +33,17 @@ def rescore(
     *,
     jobs: int = 1,
     resume: bool = False,
+    replay: Replay | None = None,
+    clock: Clock = "received",
 ) -> dict[str, int]:
     """Run ``chain`` over ``mails`` and write the hit table ``out``; returns how many mails got which action.
 
     ``unreadable`` may be filled while ``mails`` is read; it is written last.  ``jobs`` workers build their chains from
     ``chain.config``; the table is the same to the byte as with one.  ``resume`` goes on after a run that was killed:
     ``mails`` must begin with the same mails, and those of finished pieces are read but not looked at again.
+    ``replay``  answers of an earlier day: nothing is asked, and a question that was not asked then has no answer.
+    ``clock``  by which signatures have expired or not: ``received`` is when each mail came (its newest Received date,
+    else its Date, else the file's time), ``now`` when its lookups are asked, or were in a replay.
 
     Raises `StoreError` when the table cannot be written or an unfinished run does not fit; nothing half-written
     stands under the table's name, and finished pieces stay for ``resume``.
@@ -51,13 +57,15 @@ def rescore(
         require()
     spool = None
     try:
-        spool = Spool(target, _made_with(chain), resume)
-        with _results(chain, _new(spool, cut(mails)), jobs) as results:
+        spool = Spool(target, _made_with(chain, replay, clock), resume)
+        with _results(chain, _new(spool, cut(mails)), jobs, replay, clock) as results:
             for columns in results:
                 spool.add(columns)
         if spool.pieces < spool.kept:
             raise _changed(target)
         counts = sum((np.bincount(found, minlength=len(ACTIONS)) for found in spool.column("action")), np.zeros(5, int))
+        if replay is not None:
+            replay.missed = sum(replay.misses(found.tobytes()) for found in spool.column("digest"))
         spool.finish(_meta(chain, counts.tolist(), unreadable))
     except OSError as error:
         kept = f"; {spool.pieces} pieces are kept, go on with --resume" if spool and spool.pieces else ""
@@ -84,11 +92,11 @@ def _changed(where: Path) -> StoreError:
 
 @contextmanager
 def _results(
-    chain: FilterChain, pieces: Iterator[list[ArchivedMail]], jobs: int
+    chain: FilterChain, pieces: Iterator[list[ArchivedMail]], jobs: int, replay: Replay | None, clock: Clock
 ) -> Iterator[Iterable[Columns]]:
     """Columns of each piece, in order; with several jobs at most two pieces a worker are in hand."""
     if jobs == 1:
-        yield (evaluate(chain, piece) for piece in pieces)
+        yield (evaluate(chain, piece, replay, clock) for piece in pieces)
         return
     from joblib import Parallel, delayed
 
@@ -101,7 +109,7 @@ def _results(
         # joblib draws from this in a thread of its own, where an exception would be lost and the wait endless.
         try:
             for piece in pieces:
-                yield delayed(_work)(chain.config, piece)
+                yield delayed(_work)(chain.config, piece, replay.path if replay else "", clock)
         except BaseException as error:
             failed.append(error)
 
@@ -123,14 +131,20 @@ _chains: dict[str, FilterChain] = {}
 """The chain of a worker process."""
 
 
-def _work(config: Config, piece: list[ArchivedMail]) -> Columns:
-    key = repr(config)
+_replays: dict[str, Replay] = {}
+"""The answers that a worker process uses again."""
+
+
+def _work(config: Config, piece: list[ArchivedMail], replay: str, clock: Clock) -> Columns:
+    key = repr((config, replay))
     if key not in _chains:
-        _chains[key] = FilterChain(config, stateless=True)
-    return evaluate(_chains[key], piece)
+        _chains[key] = FilterChain(config, stateless=True, lookups=() if replay else None)
+        if replay:
+            _replays[replay] = Replay(replay)
+    return evaluate(_chains[key], piece, _replays.get(replay), clock)
 
 
-def _made_with(chain: FilterChain) -> dict[str, Any]:
+def _made_with(chain: FilterChain, replay: Replay | None, clock: Clock) -> dict[str, Any]:
     """What must be the same for pieces to belong together."""
     config = repr(replace(chain.config, source=""))
     return {
@@ -140,6 +154,8 @@ def _made_with(chain: FilterChain) -> dict[str, Any]:
         "settings": config,
         "symbols": list(chain.weights.names),
         "points": chain.weights.thousandths.tolist(),
+        "replay": replay.fingerprint if replay else "",
+        "clock": clock,
     }
 
 
