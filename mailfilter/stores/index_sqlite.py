@@ -109,7 +109,7 @@ class SqliteIndex(SqlIndex):
     def _hint(self, error: sqlite3.Error) -> str:
         """What to do about it, where that is known."""
         if "not a database" in str(error) or "malformed" in str(error):
-            return "; move it away and run `mailfilter quarantine verify`, which makes a new one from the mails"
+            return "; if it stays so, move it away: `mailfilter quarantine verify` makes a new one from the mails"
         folder = os.path.dirname(os.path.abspath(self.place))
         if self.place != ":memory:" and not os.path.isdir(folder):
             return f"; there is no folder {folder}"
