@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ..dnslists import DnsList, ListAnswer, ListState, raw_name, read_list_answer
 from . import Answer, DnsAnswer, DnsQuestion, DnsState
-from .watch_rates import EVERYONE, LONGEST_HISTORY, NO_ONE, History, Window, suspicion
+from .watch_rates import LONGEST_HISTORY, NO_ONE, History, Window, suspicion
 from .watch_store import Known, WatchStore
 
 LONGEST_PAUSE = 3600.0
@@ -70,6 +70,8 @@ class Zone:
     trial: bool = False
     """Whether a question of ours is finding out if it answers again."""
     window: Window = field(default_factory=Window)
+    unheard: str = field(default_factory=lambda: secrets.token_hex(10))
+    """A label that nobody has asked for before this test."""
 
     def read(self, answer: Answer) -> ListAnswer:
         """What an answer means, to any of the lists that share the zone."""
@@ -194,7 +196,7 @@ class Book:
         fault = next((said for probe, read, answer in found if (said := _fault(probe, read, answer))), "")
         now = self.clock()
         with self._lock:
-            known = zone.known
+            known, zone.unheard = zone.known, secrets.token_hex(10)
             if silent and not fault:
                 self._fails(zone, silent[0][1])
                 if known.probed_at:
@@ -270,8 +272,7 @@ def probes(zone: Zone) -> tuple[Probe, ...]:
     for text, listed in zip(definition.tests, (True, False), strict=True):
         if text:
             points.append(Probe(DnsQuestion(raw_name(definition, text)), text, listed))
-    label = secrets.token_hex(10)
-    return (*points, Probe(DnsQuestion(f"{label}.{zone.asked}"), "a name that does not exist", False))
+    return (*points, Probe(DnsQuestion(f"{zone.unheard}.{zone.asked}"), "a name that does not exist", False))
 
 
 def _fault(probe: Probe, read: ListAnswer, answer: DnsAnswer) -> str:
@@ -295,6 +296,3 @@ def _own_code(read: ListAnswer, answer: DnsAnswer) -> bool:
         and not answer.alias
         and all(record.startswith("127.") for record in answer.records)
     )
-
-
-__all__ = ["EVERYONE", "NO_ONE", "Book", "Probe", "Rules", "Zone", "probes"]
