@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .errors import StoreError as StoreError
     from .message import Message as Message
     from .quarantine import Quarantine as Quarantine
-    from .report import SmtpReply as SmtpReply
+    from .replies import SmtpReply as SmtpReply
     from .symbols import Symbol as Symbol
     from .symbols import SymbolInfo as SymbolInfo
     from .verdict import ScoredSymbol as ScoredSymbol
@@ -63,7 +63,7 @@ _HOME = {
     "Reason": "decision",
     "ScoredSymbol": "verdict",
     "SettingError": "errors",
-    "SmtpReply": "report",
+    "SmtpReply": "replies",
     "StoreError": "errors",
     "Symbol": "symbols",
     "SymbolInfo": "symbols",

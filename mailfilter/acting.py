@@ -14,6 +14,7 @@ from .envelope import Envelope
 from .errors import StoreError
 from .lookups import ScanQuestion
 from .message import Message
+from .policy.copies import Outcome
 from .quarantine import Quarantine
 from .verdict import Verdict
 
@@ -26,21 +27,39 @@ _log = logging.getLogger("mailfilter")
 def act(chain: FilterChain, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
     """See `FilterChain.act`."""
     quarantine = chain.quarantine
-    if quarantine is None or verdict.action not in (Action.QUARANTINE, Action.DELETE):
+    if quarantine is None or verdict.intended is not None:
         return verdict
     try:
-        if verdict.action is Action.DELETE:
-            return replace(verdict, receipt=quarantine.bury(envelope, verdict))
-        held = replace(verdict, receipt=quarantine.hold(raw, envelope, verdict))
-        return _disarmed(chain, raw, envelope, held, quarantine) if verdict.disarm else held
+        return _kept(chain, quarantine, raw, envelope, verdict)
     except StoreError as error:
         _log.error("mail %s is refused for now: %s", verdict.mail_id, error)
-        return replace(verdict, action=Action.GREYLIST, reason=Reason.NOT_STORED)
+        refused = Action.GREYLIST, Reason.NOT_STORED
+        each = tuple(Outcome(one.recipient, *refused, Action.GREYLIST, one.policy) for one in verdict.recipients)
+        return replace(verdict, action=refused[0], reason=refused[1], disarm=False, recipients=each)
+
+
+def _kept(chain: FilterChain, quarantine: Quarantine, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
+    """The verdict with the receipt of what was held or buried, each for the recipients whose copies it is."""
+    held, buried = (_for(envelope, verdict, action) for action in (Action.QUARANTINE, Action.DELETE))
+    if buried is not None:
+        verdict = replace(verdict, receipt=quarantine.bury(buried, verdict))
+    if held is not None:
+        verdict = replace(verdict, receipt=quarantine.hold(raw, held, verdict))
+        return _disarmed(chain, raw, envelope, verdict, quarantine) if verdict.disarm else verdict
+    return verdict
+
+
+def _for(envelope: Envelope, verdict: Verdict, action: Action) -> Envelope | None:
+    """The envelope with those recipients whose copies get this action; ``None`` where none does."""
+    if not verdict.recipients:
+        return envelope if verdict.action is action else None
+    recipients = verdict.recipients_of(action)
+    return replace(envelope, rcpt_to=recipients) if recipients else None
 
 
 def _disarmed(chain: FilterChain, raw: bytes, envelope: Envelope, held: Verdict, quarantine: Quarantine) -> Verdict:
     """A held mail without the parts that policy wants gone; as it is where anything is left to object to."""
-    message, policy = Message(raw), chain.governing(envelope)[0]
+    message, policy = Message(raw), chain.governing(envelope)[0][0]
     banned = next((check.banned for check in chain.local if isinstance(check, AttachmentCheck)), NOTHING_BANNED)
     deadline = chain.deadline([Mail(message, envelope)])
     result = remove_doomed(message, policy, chain.lookups.get(ScanQuestion), banned, held.receipt, deadline)
@@ -51,4 +70,6 @@ def _disarmed(chain: FilterChain, raw: bytes, envelope: Envelope, held: Verdict,
         return held
     quarantine.mark(held.receipt, "disarmed")
     before = raw[: len(raw) - len(message.raw)]  # an mbox line
-    return replace(held, action=Action.ACCEPT, removed=result.removed, replacement=before + result.raw)
+    accept = Action.ACCEPT
+    each = tuple(one._replace(action=accept, carried=accept) for one in held.recipients)
+    return replace(held, action=accept, recipients=each, removed=result.removed, replacement=before + result.raw)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import Check, LocalCheck, LookupCheck
 from .config import Config
+from .decision import Policy
 from .errors import SettingError
 from .greylist import Greylist
 from .lookups import Lookup
@@ -105,12 +106,23 @@ def quarantine(config: Config) -> Quarantine | None:
     return Quarantine(config.quarantine.path) if config.quarantine.path else None
 
 
-def check_disarming(config: Config, quarantine: Quarantine | None) -> None:
-    """Raise `SettingError` where parts are to be taken out of mails and there is nowhere to keep the originals."""
-    policies = (config.to_policy(), *(config.to_policy(rule) for rule in config.virus_rules()))
-    if quarantine is None and any(policy.disarm or policy.disarm_malware for policy in policies):
-        fault = '"disarm" keeps the original in the quarantine: set [quarantine] path'
-        raise SettingError(config.source, (fault,))
+def policies(config: Config) -> tuple[Policy, ...]:
+    """The settings' own policy, then that of each of the [[policy.rules]]."""
+    return (config.to_policy(), *(config.ruled(rule).to_policy() for rule in config.policy_rules()))
+
+
+def check_stores(config: Config, quarantine: Quarantine | None) -> None:
+    """Raise `SettingError` where policy needs a quarantine and there is none.
+
+    Disarming keeps the originals there, and deleting leaves its tombstones.
+    """
+    chosen, faults = policies(config), []
+    if any(policy.disarm or policy.disarm_malware for policy in chosen):
+        faults.append('"disarm" keeps the original in the quarantine: set [quarantine] path')
+    if any(policy.deletes() for policy in chosen) and not config.policy.dry_run:
+        faults.append('"delete" leaves a tombstone in the quarantine: set [quarantine] path')
+    if quarantine is None and faults:
+        raise SettingError(config.source, tuple(faults))
 
 
 def _plugins(config: Config) -> list[Check]:

@@ -7,35 +7,32 @@ import math
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
 from .config import Config
 from .deadline import Deadline
-from .decision import ACTIONS, Action, Decisions, GreylistState, Marks, Policy, Reason, decide
+from .decision import Action, GreylistState, Marks, Policy, Reason
 from .envelope import Envelope
 from .greylist import Greylist, GreylistAnswer
-from .lookups import Answer, Lookup, Question
+from .lookups import Lookup
 from .lookups.drivers import adrive, drive
 from .lookups.engine import Engine, Recorded, declared_names, failure, only_declared
 from .message import Message
+from .policy import senders
+from .policy.copies import copies
+from .policy.rules import RuleIndex
 from .quarantine import Quarantine
-from .scoring import SCALE, Hits, Points, Weights, contributions, cuts, merge, sums
-from .symbols import UNKNOWN, Catalogue, Symbol
-from .verdict import ScoredSymbol, Verdict
+from .scoring import Hits, Weights, contributions, cuts, merge, sums
+from .symbols import Catalogue, Symbol
+from .verdict import Verdict
+from .verdicts import Batch as Batch
+from .verdicts import Wording
 
 _log = logging.getLogger("mailfilter")
-
-PROBABILITY = "CONTENT_PROBABILITY"
-"""Symbol whose value is the content classifier's probability of spam; worth no points by itself."""
-
-CAPPED = "All findings of this group together count for no more than its cap (settings: groups)."
-"""Description of the contributions CAP_GROUP, which say what a cap took."""
 
 _WAVE = 16
 """Mails of a batch that share one length of the deadline: a batch of 64 gets four times a single mail's."""
@@ -44,24 +41,6 @@ _BATCH_BYTES = 16 * 2**20
 """A batch ends once it holds this much raw mail, so that memory does not grow with the size of mails."""
 
 Input = bytes | Message | Mail | tuple[bytes | Message, Envelope]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What the chain makes of a batch before words are put to it: the rows of a hit table.
-
-    ``rows`` merged findings per mail; ``hits`` the same as a matrix; ``per_hit`` and ``points`` in thousandths;
-    ``cuts`` what group caps take, (rows, capped groups); ``answers`` what lookups said of each mail, in order.
-    """
-
-    mails: Sequence[Mail]
-    rows: list[list[Symbol]]
-    hits: Hits
-    per_hit: Points
-    points: Points
-    decisions: Decisions
-    cuts: Points
-    answers: Sequence[Sequence[tuple[Question, Answer]]] = ()
 
 
 class FilterChain:
@@ -100,14 +79,12 @@ class FilterChain:
         if not stateless:
             self.greylist = greylist or assembly.greylist(self.config)
             self.quarantine = quarantine or assembly.quarantine(self.config)
-            assembly.check_disarming(self.config, self.quarantine)
-        self.policy = self.config.to_policy()
-        self.marks = Marks.of(self.catalogue, self.policy)
-        self._rules = [
-            (rule, policy, Marks.of(self.catalogue, policy))
-            for rule in self.config.virus_rules()
-            for policy in [self.config.to_policy(rule)]
-        ]
+            assembly.check_stores(self.config, self.quarantine)
+        self.policies = [(policy, Marks.of(self.catalogue, policy)) for policy in assembly.policies(self.config)]
+        self.policy, self.marks = self.policies[0]
+        self.rules = RuleIndex(self.config.policy_rules())
+        self.senders = senders.SenderLists(*self.config.sender_entries())
+        self._wording = Wording(self.config, self.catalogue, self.weights.caps, self.policies)
         self._declared = {check.name: declared_names(check) for check in self.local}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -187,10 +164,12 @@ class FilterChain:
 
         return act(self, raw, envelope, verdict)
 
-    def governing(self, envelope: Envelope) -> tuple[Policy, Marks]:
-        """The policy that governs mail with this envelope, and what outranks the score under it."""
-        ruled = ((policy, marks) for rule, policy, marks in self._rules if rule.governs(envelope))
-        return next(ruled, (self.policy, self.marks))
+    def governing(self, envelope: Envelope) -> list[tuple[Policy, Marks]]:
+        """The policies that govern mail with this envelope, each with what outranks the score under it.
+
+        One for each policy that a recipient has, in the order of the settings.
+        """
+        return [self.policies[number] for number in self.rules.numbers(envelope)]
 
     def rewrite(self, raw: bytes, verdict: Verdict) -> bytes:
         """The mail as it is to be passed on: forged headers removed, the verdict's on top, all else byte for byte.
@@ -232,6 +211,7 @@ class FilterChain:
         for check in self.local:
             for symbols, more in zip(found, _run(check, self._declared[check.name], mails), strict=True):
                 symbols.extend(more)
+        listed = self._listed(mails, found)
         rows = [merge(symbols, self.weights) for symbols in found]
         hits = Hits.from_rows(rows, self.weights)
         per_hit = contributions(hits, self.weights.thousandths)
@@ -239,39 +219,36 @@ class FilterChain:
         if self.weights.caps is not None:
             cut = cuts(hits, per_hit, self.weights.caps)
             points += cut.sum(axis=1)
-        decisions = self._decide(mails, points, hits)
-        return Batch(mails, rows, hits, per_hit, points, decisions, cut, engine.answers())
+        made = copies(mails, self.rules, rows, hits, listed, self.weights)
+        decided = made.decide(points, self.policies)
+        whole = made.by_mail(decided)
+        return Batch(mails, rows, hits, per_hit, points, whole, made, decided, cut, engine.answers())
 
-    def _decide(
-        self, mails: Sequence[Mail], points: Points, hits: Hits, greylist: NDArray[np.int8] | None = None
-    ) -> Decisions:
-        """Decide every row, each by the policy that governs its envelope."""
-        decisions = decide(points, hits, self.marks, self.policy, greylist)
-        ungoverned = np.ones(len(mails), np.bool_)
-        for rule, policy, marks in self._rules:
-            rows = ungoverned & np.array([rule.governs(mail.envelope) for mail in mails], np.bool_)
-            if rows.any():
-                decisions = decisions.where(rows, decide(points, hits, marks, policy, greylist))
-                ungoverned &= ~rows
-        return decisions
+    def _listed(self, mails: Sequence[Mail], found: Sequence[list[Symbol]]) -> list[tuple[senders.Listed, ...]]:
+        """The senders' entries of each mail; what they mean is added to what was found."""
+        if not self.senders:
+            return []
+        listed: list[tuple[senders.Listed, ...]] = []
+        for mail, symbols in zip(mails, found, strict=True):
+            try:
+                listed.append(self.senders.look(mail, symbols))
+                symbols.extend(senders.symbols(listed[-1]))
+            except Exception as error:
+                _log.warning("the lists of senders failed on mail %s: %r", mail.message.digest, error)
+                listed.append(())
+                symbols.append(failure("senders", error))
+        return listed
 
     def _verdicts(self, batch: Batch) -> Iterator[Verdict]:
         waits = self._greylisted(batch)
-        decisions = batch.decisions
+        decisions, each = batch.decisions, batch.copy_decisions
         if waits:
             states = np.full(len(batch.mails), GreylistState.NOT_ASKED, np.int8)
             states[list(waits)] = [answer.state for answer in waits.values()]
-            decisions = self._decide(batch.mails, batch.points, batch.hits, states)
-        points, per_hit = (batch.points / SCALE).tolist(), (batch.per_hit / SCALE).tolist()
-        actions, reasons, starts = decisions.actions.tolist(), decisions.reasons.tolist(), batch.hits.indptr.tolist()
-        for number, mail in enumerate(batch.mails):
-            wait = waits[number].wait if number in waits else 0
-            scored = per_hit[starts[number] : starts[number + 1]]
-            action, reason = ACTIONS[actions[number]], Reason(reasons[number])
-            capped = self._capped(batch.cuts[number].tolist())
-            row, score = batch.rows[number], points[number]
-            verdict = self._verdict(mail.message, row, scored, capped, score, action, reason, wait)
-            yield replace(verdict, disarm=True) if decisions.disarm[number] else verdict
+            each = batch.copies.decide(batch.points, self.policies, states)
+            decisions = batch.copies.by_mail(each)
+        for number in range(len(batch.mails)):
+            yield self._wording.verdict(batch, number, decisions, each, waits[number].wait if number in waits else 0)
 
     def _greylisted(self, batch: Batch) -> dict[int, GreylistAnswer]:
         """What the greylist says of the mails whose score puts them into the doubtful band."""
@@ -280,49 +257,6 @@ class FilterChain:
         doubtful = (batch.decisions.actions == Action.GREYLIST.severity) & (batch.decisions.reasons == Reason.SCORE)
         answers = {n: self.greylist.ask(batch.mails[n].envelope) for n in np.flatnonzero(doubtful).tolist()}
         return {n: answer for n, answer in answers.items() if answer.state is not GreylistState.NOT_ASKED}
-
-    def _capped(self, cut: list[int]) -> list[ScoredSymbol]:
-        """What caps took from one mail, each as a contribution of its own, so that the sum is the score."""
-        caps = self.weights.caps
-        if caps is None or not any(cut):
-            return []
-        return [
-            ScoredSymbol(f"CAP_{group.upper()}", points / SCALE, 1.0, f"{limit / SCALE:g}", CAPPED, group)
-            for group, limit, points in zip(caps.groups, caps.limits.tolist(), cut, strict=True)
-            if points
-        ]
-
-    def _verdict(
-        self,
-        message: Message,
-        row: list[Symbol],
-        scored: list[float],
-        capped: list[ScoredSymbol],
-        score: float,
-        action: Action,
-        reason: Reason,
-        wait: int,
-    ) -> Verdict:
-        symbols: list[ScoredSymbol] = []
-        unknown: list[ScoredSymbol] = []
-        probability = None
-        for symbol, points in zip(row, scored, strict=True):
-            info = self.catalogue[symbol.name]
-            shown = ScoredSymbol(symbol.name, points, symbol.value, symbol.evidence, info.description, info.group)
-            (unknown if info.group == UNKNOWN else symbols).append(shown)
-            if symbol.name == PROBABILITY:
-                probability = symbol.value
-        return Verdict(
-            action=action,
-            reason=reason,
-            score=score,
-            probability=probability,
-            symbols=(*symbols, *capped),
-            unknown=tuple(unknown),
-            required=self.policy.quarantine,
-            digest=message.digest,
-            wait=wait,
-        )
 
 
 def _mail(given: Input) -> Mail:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .decision import Action, Policy
 from .errors import SettingError
+from .policy.entries import AllowEntry, DenyEntry, Entry, read_entries, read_file
+from .policy.rules import Rule, read_rules
+from .replies import ReplyTexts
 from .scoring import cap_fault
 from .sections import (
     SECTIONS,
@@ -29,8 +31,9 @@ from .sections import (
     LearningSection,
     PolicySection,
     QuarantineSection,
+    RepliesSection,
     RulesSection,
-    VirusRule,
+    SendersSection,
     VirusSection,
     YaraSection,
 )
@@ -65,6 +68,8 @@ class Config:
     """Every setting of a chain.  ``source`` is the file's name for error messages."""
 
     policy: PolicySection = field(default_factory=PolicySection)
+    senders: SendersSection = field(default_factory=SendersSection)
+    replies: RepliesSection = field(default_factory=RepliesSection)
     engine: EngineSection = field(default_factory=EngineSection)
     checks: ChecksSection = field(default_factory=ChecksSection)
     content: ContentSection = field(default_factory=ContentSection)
@@ -103,14 +108,26 @@ class Config:
         scores = build(_Scores, {"scores": table.get("scores", {})}, "", faults).scores
         groups = build(_Groups, {"groups": table.get("groups", {})}, "", faults).groups
         faults.extend(fault for group, cap in groups.items() if (fault := _group_fault(group, cap)))
-        faults.extend(_limits_in_order(sections["policy"]))
-        deque(_virus_rules(sections["virus"].rules, faults), 0)
+        config = cls(**sections, scores=scores, groups=groups, source=source)
+        faults.extend(_limits_in_order(config.policy, "policy"))
+        for number, rule in enumerate(read_rules(config.policy.rules, faults), 1):
+            faults.extend(_limits_in_order(config.ruled(rule).policy, f"policy.rules[{number}]"))
+        read_entries(config.senders.allow, AllowEntry, "senders.allow", faults)
+        read_entries(config.senders.deny, DenyEntry, "senders.deny", faults)
+        faults.extend(config.reply_texts().faults())
         if faults:
             raise SettingError(source, tuple(faults))
-        return cls(**sections, scores=scores, groups=groups, source=source)
+        return config
 
-    def to_policy(self, rule: VirusRule | None = None) -> Policy:
-        """The decision's policy: limits, and a floor for what has an action of its own; ``rule`` overrides."""
+    def ruled(self, rule: Rule) -> Config:
+        """These settings with what one of the [[policy.rules]] sets."""
+        changed: dict[str, Any] = {
+            name: replace(getattr(self, name), **values) for name, values in rule.overrides.items() if values
+        }
+        return replace(self, **changed)
+
+    def to_policy(self) -> Policy:
+        """The decision's policy, by the sections: limits, and a floor for what has an action of its own."""
         chosen = {
             "CHECK_FAILED": self.policy.on_check_failed,
             "DNSBL_UNKNOWN": self.dns.on_unknown,
@@ -121,9 +138,9 @@ class Config:
             "ATTACH_BOMB": self.attachments.on_bomb,
             "ATTACH_ENCRYPTED": self.attachments.on_encrypted,
             "ATTACH_UNREAD": self.attachments.on_unread,
-            **{symbol: getattr(rule, key, "") or getattr(self.virus, key) for key, symbol in _FLOORS.items()},
+            **{symbol: getattr(self.virus, key) for key, symbol in _FLOORS.items()},
         }
-        on_infected = getattr(rule, "on_infected", "") or self.virus.on_infected
+        on_infected = self.virus.on_infected
         return Policy(
             greylist=self.policy.greylist,
             quarantine=self.policy.quarantine,
@@ -133,21 +150,26 @@ class Config:
             floors={symbol: _FLOOR[choice] for symbol, choice in chosen.items()},
             disarm=frozenset(symbol for symbol, choice in chosen.items() if choice == _DISARM),
             disarm_malware=on_infected == _DISARM,
+            on_denied=_FLOOR[self.senders.on_denied],
         )
 
-    def virus_rules(self) -> tuple[VirusRule, ...]:
-        """The [[virus.rules]], in their order."""
-        return tuple(_virus_rules(self.virus.rules, []))
+    def policy_rules(self) -> tuple[Rule, ...]:
+        """The [[policy.rules]], in their order."""
+        return read_rules(self.policy.rules, [])
 
+    def sender_entries(self) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+        """The allow and the deny list, those of the file behind those of the settings.  Raises `SettingError`."""
+        section = self.senders
+        allow = read_entries(section.allow, AllowEntry, "senders.allow", [])
+        deny = read_entries(section.deny, DenyEntry, "senders.deny", [])
+        if not section.path:
+            return allow, deny
+        more_allow, more_deny = read_file(section.path, self.source)
+        return (*allow, *more_allow), (*deny, *more_deny)
 
-def _virus_rules(tables: Sequence[Mapping[str, Any]], faults: list[str]) -> Iterator[VirusRule]:
-    for number, table in enumerate(tables, 1):
-        rule = build(VirusRule, table, f"virus.rules[{number}]", faults)
-        for direction in rule.directions:
-            if direction not in ("inbound", "outbound", "internal"):
-                known = "there are inbound, outbound, internal"
-                faults.append(f'virus.rules[{number}].directions: no direction "{direction}"; {known}')
-        yield rule
+    def reply_texts(self) -> ReplyTexts:
+        """What senders are told in our place."""
+        return ReplyTexts(**{item.name: getattr(self.replies, item.name) for item in fields(self.replies)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +188,7 @@ def _group_fault(group: str, cap: float) -> str | None:
     return cap_fault(group, cap)
 
 
-def _limits_in_order(policy: PolicySection) -> list[str]:
+def _limits_in_order(policy: PolicySection, where: str) -> list[str]:
     """A limit below a milder one's would never let the milder action happen: say so instead of ignoring it."""
     set_limits = [
         (name, limit)
@@ -174,7 +196,7 @@ def _limits_in_order(policy: PolicySection) -> list[str]:
         if (limit := getattr(policy, name)) is not None
     ]
     return [
-        f"policy.{name}: {limit:g} is below policy.{milder} ({low:g}); limits rise from greylist to delete"
+        f"{where}.{name}: {limit:g} is below {where}.{milder} ({low:g}); limits rise from greylist to delete"
         for (milder, low), (name, limit) in itertools.pairwise(set_limits)
         if limit < low
     ]

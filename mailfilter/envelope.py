@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import EnvelopeError
 
 Direction = Literal["inbound", "outbound", "internal"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Envelope:
         if isinstance(self.rcpt_to, str):
             raise EnvelopeError(f"rcpt_to is a sequence of addresses, not the one text {self.rcpt_to!r}")
         object.__setattr__(self, "rcpt_to", tuple(self.rcpt_to))
-        if self.direction not in ("inbound", "outbound", "internal"):
+        if self.direction not in DIRECTIONS:
             raise EnvelopeError(f"direction is inbound, outbound or internal, not {self.direction!r}")
         if self.client_ip is not None:
             object.__setattr__(self, "client_ip", _canonical_ip(self.client_ip))

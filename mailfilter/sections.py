@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .envelope import Envelope
 from .settings import setting
 
 _ON_VIRUS = ("quarantine", "bounce", "delete", "disarm")
+_ON_DENIED = ("hold", "bounce", "delete")
 _ON_UNKNOWN = ("pass", "tempfail", "hold", "bounce")
 _ON_SILENCE = ("pass", "tempfail")
 _ON_FOUND = ("pass", "hold", "bounce")
@@ -28,6 +28,19 @@ class PolicySection:
     bounce: float | None = setting(12.0, "number", "refuse for good from here on", never=True)
     delete: float | None = setting(None, "number", "accept and throw away from here on, with a tombstone", never=True)
     on_check_failed: str = setting("pass", "text", "when a check could not finish", choices=_ON_UNKNOWN)
+    recipients: str = setting(
+        "split",
+        "text",
+        "one reply for several who want different things: each gets what is theirs, or the mildest score's action",
+        choices=("split", "mildest"),
+    )
+    dry_run: bool = setting(False, "switch", "accept everything, and only say what would have been done")
+    rules: tuple[Mapping[str, Any], ...] = setting(
+        (),
+        "tables",
+        "[[policy.rules]]: directions, recipients, limits, and on_... as virus.on_infected; for each recipient the "
+        "first that fits counts",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +104,34 @@ class VirusSection:
     on_poison: str = setting("hold", "text", "when scanning it has failed too often", choices=_ON_UNKNOWN)
     poison_limit: int = setting(3, "integer", "lost scans after which a mail is set aside; 0: never", low=0, high=100)
     poison_store: str = setting("memory", "text", '"memory", or the path of a database file that counts lost scans')
-    rules: tuple[Mapping[str, Any], ...] = setting(
-        (),
-        "tables",
-        "[[virus.rules]]: directions, recipients (domains), on_... for the mail that fits; the first that does counts",
-    )
 
 
 @dataclass(frozen=True, slots=True)
-class VirusRule:
-    """[[virus.rules]]  another policy for some directions and recipients; what is left out is as in [virus]"""
+class SendersSection:
+    """[senders]  who is let in or kept out whatever the score; malware and what was not examined outrank both"""
 
-    directions: tuple[str, ...] = setting((), "texts", "inbound, outbound, internal; empty: all")
-    recipients: tuple[str, ...] = setting((), "texts", "domains; every recipient is in one of them; empty: all")
-    on_infected: str = setting("", "text", "as in [virus]", choices=_ON_VIRUS)
-    on_unavailable: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
-    on_scanner_error: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
-    on_too_large: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
-    on_limits_exceeded: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
-    on_encrypted: str = setting("", "text", "as in [virus]", choices=_ON_PART)
-    on_pua: str = setting("", "text", "as in [virus]", choices=_ON_PART)
-    on_phishing: str = setting("", "text", "as in [virus]", choices=_ON_FOUND)
-    on_poison: str = setting("", "text", "as in [virus]", choices=_ON_UNKNOWN)
+    allow: tuple[Mapping[str, Any], ...] = setting(
+        (),
+        "tables",
+        "[[senders.allow]]: senders with the proof they need (dmarc, dkim, spf, address), networks; recipients, until, "
+        "reason",
+    )
+    deny: tuple[Mapping[str, Any], ...] = setting(
+        (), "tables", "[[senders.deny]]: senders, networks; recipients, until, reason"
+    )
+    path: str = setting("", "text", "file (TOML) with more [[allow]] and [[deny]]; empty: none")
+    on_denied: str = setting("bounce", "text", "the mildest action for the deny list", choices=_ON_DENIED)
 
-    def governs(self, envelope: Envelope) -> bool:
-        """Whether this rule is for a mail with this envelope; one without recipients is in no domain."""
-        if self.directions and envelope.direction not in self.directions:
-            return False
-        if not self.recipients:
-            return True
-        domains = {address.rpartition("@")[2].lower() for address in envelope.rcpt_to}
-        return bool(domains) and domains <= {domain.lower() for domain in self.recipients}
+
+@dataclass(frozen=True, slots=True)
+class RepliesSection:
+    """[replies]  what senders are told, in ASCII; {score}, {seconds}, {code} and {id} are filled in"""
+
+    contact: str = setting("", "text", "whom a refused sender can ask: address, telephone or page; empty: nobody")
+    accept: str = setting("", "text", "sentence for a mail that is taken; empty: ours")
+    greylist: str = setting("", "text", "sentence for a mail that is refused for now; empty: ours, which says why")
+    quarantine: str = setting("", "text", "sentence for a mail that is held; empty: ours")
+    bounce: str = setting("", "text", "sentence for a mail that is refused for good; empty: ours, which says why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +238,8 @@ class HeadersSection:
 
 SECTIONS: Mapping[str, Any] = {
     "policy": PolicySection,
+    "senders": SendersSection,
+    "replies": RepliesSection,
     "engine": EngineSection,
     "checks": ChecksSection,
     "content": ContentSection,

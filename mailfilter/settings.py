@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import date
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,8 +20,8 @@ class Allowed:
     """What a setting may be.
 
     ``kind`` is one of number, integer, switch, text, texts (list of text), integers (list), numbers (table of
-    numbers), tables (list of tables) and free (a table that somebody else checks).  ``never`` allows the word
-    "never" for a number, which becomes ``None``.
+    numbers), tables (list of tables), date (a date or a time) and free (a table that somebody else checks).
+    ``never`` allows the word "never" for a number, which becomes ``None``.
     """
 
     kind: str
@@ -51,6 +52,7 @@ _WORDS = {
     "integers": "a list of whole numbers",
     "numbers": "a table of numbers",
     "tables": "a list of tables",
+    "date": "a date (2027-01-31) or a time (2027-01-31T12:00:00Z)",
     "free": "a table",
 }
 
@@ -128,6 +130,8 @@ def _right_kind(kind: str, value: object) -> bool:
             return _all_of(str, value)
         case "tables":
             return _all_of(dict, value)
+        case "date":
+            return isinstance(value, date)
         case "integers":
             return isinstance(value, Sequence) and all(_is_number(n) and isinstance(n, int) for n in value)
         case "numbers":

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from . import report
+from . import replies, report
 from .decision import Action, Reason
 from .disarm import Removed
-from .report import SmtpReply
+from .policy.copies import Outcome
+from .replies import ReplyTexts, SmtpReply
 
 
 class ScoredSymbol(NamedTuple):
@@ -34,6 +35,10 @@ class Verdict:
 
     ``disarm`` says that the mail is held for nothing but parts that policy wants taken out; `FilterChain.act` does it,
     and then ``removed`` names the parts and ``replacement`` is the mail to deliver in place of the one that came.
+
+    ``recipients`` has an outcome for each recipient of the envelope, in its order; ``action`` is the mildest of them.
+    ``intended`` is set in a dry run, in which everything is accepted: what would have been done.  ``texts`` are a
+    site's own words for its replies.
     """
 
     action: Action
@@ -49,11 +54,28 @@ class Verdict:
     disarm: bool = False
     removed: tuple[Removed, ...] = ()
     replacement: bytes = field(default=b"", repr=False)
+    recipients: tuple[Outcome, ...] = ()
+    intended: Action | None = None
+    texts: ReplyTexts = field(default=ReplyTexts(), repr=False, compare=False)
 
     @property
     def smtp_reply(self) -> SmtpReply:
         """What to answer to the end of DATA."""
-        return report.smtp_reply(self)
+        return replies.smtp_reply(self)
+
+    @property
+    def lmtp_replies(self) -> tuple[SmtpReply, ...]:
+        """What to answer for each recipient where each gets a reply of its own (LMTP, RFC 2033), in their order."""
+        return tuple(replies.smtp_reply(self, one.action, one.reason) for one in self.recipients)
+
+    @property
+    def reason_code(self) -> str:
+        """Why, as a code that never changes its meaning, such as ``MF-SPAM``; it stands in every reply."""
+        return replies.reason_code(self.action, self.reason)
+
+    def recipients_of(self, carried: Action) -> tuple[str, ...]:
+        """The recipients whose copies get this action where all get one reply (`Outcome.carried`)."""
+        return tuple(one.recipient for one in self.recipients if one.carried is carried)
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -80,6 +102,9 @@ class Verdict:
             "wait": self.wait,
             "receipt": self.receipt,
             "removed": [part._asdict() for part in self.removed],
+            "reason_code": self.reason_code,
+            "intended": self.intended.value if self.intended else None,
+            "recipients": [{**one._asdict(), "reason": one.reason.name.lower()} for one in self.recipients],
         }
 
 

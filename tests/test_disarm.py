@@ -217,8 +217,8 @@ def _forwarded(inner: bytes) -> bytes:
 
 
 def test_a_rule_decides_for_whom_it_is_done(tmp_path: Path) -> None:
-    virus = {"rules": [{"recipients": ["example.org"], "on_infected": "disarm"}]}
-    table = {"virus": virus, "quarantine": {"path": str(tmp_path / "q.db")}}
+    rules = [{"recipients": ["example.org"], "virus": {"on_infected": "disarm"}}]
+    table = {"policy": {"rules": rules}, "quarantine": {"path": str(tmp_path / "q.db")}}
     raw = mail_with(("bad.exe", BAD))
     with FilterChain(Config.from_mapping(table), checks=[VirusCheck()], lookups=[Plain()]) as chain:
         elsewhere = Envelope(rcpt_to=["b@example.com"])

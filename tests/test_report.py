@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from mailfilter.classifier import Clue
 from mailfilter.decision import ACTIONS, Action, GreylistState, Marks, Policy, Reason, decide
-from mailfilter.report import alternatives, explain, headers, rewrite, smtp_reply
+from mailfilter.counterfactual import alternatives
+from mailfilter.replies import smtp_reply
+from mailfilter.report import explain, headers, rewrite
 from mailfilter.scoring import Hits, Weights, contributions, score
 from mailfilter.symbols import Catalogue, Symbol, SymbolInfo
 from mailfilter.verdict import ScoredSymbol, Verdict
@@ -24,7 +26,7 @@ PLAIN = Verdict(Action.ACCEPT, Reason.SCORE, 0.0, None, (), (), 6.0, DIGEST)
 @pytest.mark.parametrize(
     ("action", "reason", "wait", "start"),
     [
-        (Action.ACCEPT, Reason.SCORE, 0, "250 2.0.0 Accepted (id"),
+        (Action.ACCEPT, Reason.SCORE, 0, "250 2.0.0 Accepted (MF-ACCEPTED "),
         (Action.GREYLIST, Reason.SCORE, 90, "451 4.7.1 Greylisted, please try again in 90 seconds"),
         (Action.GREYLIST, Reason.SCORE, 0, "451 4.7.1 Greylisted, please try again later"),
         (Action.GREYLIST, Reason.NOT_KNOWN, 0, "451 4.7.1 This mail cannot be examined now"),
@@ -33,7 +35,7 @@ PLAIN = Verdict(Action.ACCEPT, Reason.SCORE, 0.0, None, (), (), 6.0, DIGEST)
         (Action.BOUNCE, Reason.SCORE, 0, "550 5.7.1 Refused as spam, score 13.2"),
         (Action.BOUNCE, Reason.MALWARE, 0, "554 5.7.1 Refused: a virus scanner found malware"),
         (Action.BOUNCE, Reason.NOT_KNOWN, 0, "554 5.7.1 Refused: this mail could not be examined"),
-        (Action.DELETE, Reason.SCORE, 0, "250 2.0.0 Accepted (id"),
+        (Action.DELETE, Reason.SCORE, 0, "250 2.0.0 Accepted (MF-ACCEPTED "),
     ],
 )
 def test_replies(action: Action, reason: Reason, wait: int, start: str) -> None:
@@ -163,11 +165,13 @@ def test_what_would_lead_to_another_action() -> None:
     assert changes() == ["greylist from 4 points (4 more)"]
     assert changes("BAD") == [
         "accept below 4 points (0.001 less); quarantine from 6 points (2 more)",
+        "accept at 4 points if greylist began above that",
         "without BAD (+4): accept",
     ]
     assert changes("GOOD", "BAD") == ["greylist from 4 points (3 more)", "without GOOD (-3): greylist"]
     assert changes("BAD", "WORSE", "SLIGHT") == [
         "greylist below 6 points (3.501 less); bounce from 12 points (2.5 more)",
+        "accept at 9.5 points if greylist and quarantine began above that",
         "without WORSE (+5): greylist",
         "without BAD (+4): greylist",
     ]
@@ -178,6 +182,7 @@ def test_findings_that_must_all_be_absent_are_named_together() -> None:
     verdict = decided({"BAD": 1.0, "WORSE": 1.0, "SLIGHT": 1.0}, weights)
     assert alternatives(verdict, weights, MARKS, POLICY) == (
         "quarantine below 12 points (13.501 less)",
+        "accept at 25.5 points if greylist and quarantine and bounce began above that",
         "without WORSE (+13) and BAD (+12): accept",
     )
     assert changes("VIRUS", "UNSCANNED", "BAD", "WORSE") == [
@@ -193,12 +198,12 @@ def test_what_outranks_points_is_what_another_action_hangs_on() -> None:
 
 
 def test_caps_and_the_greylist_count() -> None:
-    assert changes("BAD", "WORSE", caps={"content": 6.0})[1:] == [
+    assert changes("BAD", "WORSE", caps={"content": 6.0})[2:] == [
         "without WORSE (+5): greylist",
         "without BAD (+4): greylist",
     ]
     capped = changes("BAD", "WORSE", caps={"content": 4.0})
-    assert capped[1:] == ["without WORSE (+5) and BAD (+4): accept"]
+    assert capped[2:] == ["without WORSE (+5) and BAD (+4): accept"]
     passed = changes("BAD", "GOOD", "WORSE", "TYPE", state=GreylistState.PASSED)
     assert passed[0] == "its points alone would mean quarantine"
     assert changes("BAD", state=GreylistState.PASSED) == [

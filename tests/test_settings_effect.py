@@ -103,8 +103,9 @@ def limit(name: str, points: float) -> Callable[[Path], tuple[Any, Any]]:
     below = {key: low[key] for key in low if list(low).index(key) < [*low, "delete"].index(name)}
 
     def effect(folder: Path) -> tuple[Any, Any]:
-        plain = verdict({"policy": {**below, name: "never"}}, points).action
-        return plain, verdict({"policy": {**below, name: points}}, points).action
+        kept = {"quarantine": {"path": str(folder / "q.db")}}
+        plain = verdict({"policy": {**below, name: "never"}, **kept}, points).action
+        return plain, verdict({"policy": {**below, name: points}, **kept}, points).action
 
     return effect
 
@@ -294,11 +295,56 @@ def poison_store(folder: Path) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def virus_rules(folder: Path) -> tuple[Any, Any]:
+def policy_rules(folder: Path) -> tuple[Any, Any]:
     scanner = Saying(ScanQuestion, ScanAnswer(ScanState.INFECTED, ("Test.Name",)))
-    rule = {"directions": ["inbound"], "recipients": ["example.org"], "on_infected": "bounce"}
-    tables: list[dict[str, Any]] = [{}, {"virus": {"rules": [rule]}}]
+    rule = {"directions": ["inbound"], "recipients": ["example.org"], "virus": {"on_infected": "bounce"}}
+    tables: list[dict[str, Any]] = [{}, {"policy": {"rules": [rule]}}]
     return tuple(verdict(table, checks=[VirusCheck()], lookups=[scanner]).action for table in tables)  # type: ignore[return-value]
+
+
+def split_or_mildest(folder: Path) -> tuple[Any, Any]:
+    """A mail that one recipient wants and for which another's policy is to hold it."""
+    rules = [{"recipients": ["b@example.org"], "greylist": "never", "quarantine": 3}]
+    two = Envelope(rcpt_to=["b@example.org", "c@example.org"])
+    found = []
+    for mode in ("split", "mildest"):
+        config = Config.from_mapping({"policy": {"rules": rules, "recipients": mode}})
+        with FilterChain(config, checks=[Points()]) as chain:
+            found.append([one.carried for one in chain.check(b"Subject: 3.5\n\n", two).recipients])
+    return found[0], found[1]
+
+
+def dry_run(folder: Path) -> tuple[Any, Any]:
+    said = [verdict({"policy": {"dry_run": on}}, 20) for on in (False, True)]
+    return (said[0].action, said[0].intended), (said[1].action, said[1].intended)
+
+
+def senders_list(name: str, points: float, entry: dict[str, Any], **more: Any) -> Callable[[Path], tuple[Any, Any]]:
+    def effect(folder: Path) -> tuple[Any, Any]:
+        tables: list[dict[str, Any]] = [{}, {"senders": {name: [entry], **more}}]
+        return verdict(tables[0], points).action, verdict(tables[1], points).action
+
+    return effect
+
+
+def senders_path(folder: Path) -> tuple[Any, Any]:
+    (folder / "senders.toml").write_text('[[deny]]\nnetworks = ["11.22.0.0/16"]\n')
+    tables: list[dict[str, Any]] = [{}, {"senders": {"path": str(folder / "senders.toml")}}]
+    return verdict(tables[0]).action, verdict(tables[1]).action
+
+
+def on_denied(folder: Path) -> tuple[Any, Any]:
+    denied = {"deny": [{"senders": ["example.net"]}]}
+    tables: list[dict[str, Any]] = [{"senders": denied}, {"senders": {**denied, "on_denied": "hold"}}]
+    return verdict(tables[0]).action, verdict(tables[1]).action
+
+
+def reply(name: str, points: float) -> Callable[[Path], tuple[Any, Any]]:
+    def effect(folder: Path) -> tuple[Any, Any]:
+        tables: list[dict[str, Any]] = [{}, {"replies": {name: "Own words {code} {id} at {score}"}}]
+        return verdict(tables[0], points).smtp_reply, verdict(tables[1], points).smtp_reply
+
+    return effect
 
 
 def attached(symbol: str, key: str, value: str, more: dict[str, Any] | None = None) -> Callable[[Path], Any]:
@@ -608,6 +654,18 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "policy.bounce": limit("bounce", 1),
     "policy.delete": limit("delete", 1),
     "policy.on_check_failed": check_failed,
+    "policy.recipients": split_or_mildest,
+    "policy.dry_run": dry_run,
+    "policy.rules": policy_rules,
+    "senders.allow": senders_list("allow", 20, {"networks": ["11.22.33.0/24"]}),
+    "senders.deny": senders_list("deny", 0, {"senders": ["a@example.net"]}),
+    "senders.path": senders_path,
+    "senders.on_denied": on_denied,
+    "replies.contact": reply("contact", 20),
+    "replies.accept": reply("accept", 0),
+    "replies.greylist": reply("greylist", 5),
+    "replies.quarantine": reply("quarantine", 7),
+    "replies.bounce": reply("bounce", 20),
     "engine.deadline": engine("deadline", 0.05, 0.4, lambda verdict, lookup: verdict.symbols[0].value),
     "engine.batch": batch,
     "engine.in_flight": engine("in_flight", 2, 0.02, lambda verdict, lookup: lookup.most <= 2),
@@ -620,7 +678,6 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "learning.keep": keep,
     "virus.clamd": clamd,
     "virus.cache": cache,
-    "virus.rules": virus_rules,
     "virus.scanners": scanners,
     "virus.scanner_settings": scanner_settings,
     "virus.poison_limit": poison_limit,

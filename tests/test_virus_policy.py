@@ -20,9 +20,10 @@ INWARD = Envelope(mail_from="a@example.net", rcpt_to=["b@Example.org", "c@exampl
 OUTWARD = Envelope(mail_from="b@example.org", rcpt_to=["a@example.net"], direction="outbound")
 
 
-def verdicts(virus: dict[str, Any], state: ScanState, *envelopes: Envelope) -> list[Verdict]:
-    scanner = Saying(ScanQuestion, ScanAnswer(state, ("Test.Name",)))
-    config = Config.from_mapping({"virus": virus})
+def verdicts(given: dict[str, Any], state: ScanState, *envelopes: Envelope) -> list[Verdict]:
+    scanner, virus = Saying(ScanQuestion, ScanAnswer(state, ("Test.Name",))), dict(given)
+    rules = {"rules": virus.pop("rules")} if "rules" in virus else {}
+    config = Config.from_mapping({"virus": virus, "policy": rules})
     with FilterChain(config, checks=[VirusCheck()], lookups=[scanner], stateless=True) as chain:
         return list(chain.check_many((RAW, envelope) for envelope in envelopes))
 
@@ -33,9 +34,9 @@ def actions(virus: dict[str, Any], state: ScanState, *envelopes: Envelope) -> li
 
 def test_the_first_rule_that_fits_every_recipient_counts() -> None:
     rules = [
-        {"directions": ["outbound"], "on_infected": "bounce"},
-        {"recipients": ["example.org"], "on_infected": "delete"},
-        {"recipients": ["example.org", "example.com"], "on_infected": "bounce"},
+        {"directions": ["outbound"], "virus": {"on_infected": "bounce"}},
+        {"recipients": ["example.org"], "virus": {"on_infected": "delete"}},
+        {"recipients": ["example.org", "example.com"], "virus": {"on_infected": "bounce"}},
     ]
     mixed = Envelope(rcpt_to=["b@example.org", "c@example.com"])
     elsewhere = Envelope(rcpt_to=["b@example.org", "c@example.edu"])
@@ -44,11 +45,11 @@ def test_the_first_rule_that_fits_every_recipient_counts() -> None:
 
 
 def test_what_a_rule_leaves_out_is_as_in_the_section() -> None:
-    virus = {"on_encrypted": "hold", "rules": [{"directions": ["outbound"], "on_infected": "bounce"}]}
+    virus = {"on_encrypted": "hold", "rules": [{"directions": ["outbound"], "virus": {"on_infected": "bounce"}}]}
     assert actions(virus, ScanState.ENCRYPTED, OUTWARD) == [Action.QUARANTINE]
 
 
-@pytest.mark.parametrize("rule", [{"recipients": ["example.org"], "on_unavailable": "pass"}])
+@pytest.mark.parametrize("rule", [{"recipients": ["example.org"], "virus": {"on_unavailable": "pass"}}])
 def test_a_mail_that_passes_unscanned_carries_a_mark(rule: dict[str, Any]) -> None:
     passed, refused = verdicts({"rules": [rule]}, ScanState.UNAVAILABLE, INWARD, OUTWARD)
     assert passed.action is Action.ACCEPT
@@ -70,10 +71,21 @@ def test_the_default_lets_nothing_unscanned_through() -> None:
 
 
 def test_a_rule_with_a_fault_is_named() -> None:
-    rules = [{"on_infected": "pass"}, {"directions": ["sideways"]}, {"recipient": ["example.org"]}]
+    rules = [
+        {"virus": {"on_infected": "pass"}},
+        {"directions": ["sideways"]},
+        {"recipient": ["example.org"]},
+        {"virus": {"clamd": []}},
+        {"recipients": ["a b", "@example.org"]},
+        {"quarantine": 3},
+    ]
     with pytest.raises(SettingError) as error:
-        Config.from_mapping({"virus": {"rules": rules}})
+        Config.from_mapping({"policy": {"rules": rules}})
     faults = "\n".join(error.value.faults)
-    assert "virus.rules[1].on_infected: one of" in faults
-    assert 'virus.rules[2].directions: no direction "sideways"' in faults
-    assert "virus.rules[3].recipient: unknown setting" in faults
+    assert "policy.rules[1].virus.on_infected: one of" in faults
+    assert 'policy.rules[2].directions: no direction "sideways"' in faults
+    assert "policy.rules[3].recipient: unknown setting" in faults
+    assert "policy.rules[4].virus.clamd: a rule gives on_... of [virus]" in faults
+    assert 'policy.rules[5].recipients: "a b" is no address' in faults
+    assert 'a domain is written without it: "example.org"' in faults
+    assert "policy.rules[6].quarantine: 3 is below policy.rules[6].greylist (4)" in faults

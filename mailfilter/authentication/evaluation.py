@@ -132,6 +132,13 @@ def from_domains(message: Message, signed: SignedMail) -> tuple[tuple[str, ...],
 
     Also whether these are all; False where there are more From fields than are looked at.
     """
+    addresses, complete = from_addresses(message, signed)
+    domains = (askable(address.rpartition("@")[2].strip(" .>")) for address in addresses)
+    return tuple(dict.fromkeys(domain for domain in domains if domain)), complete
+
+
+def from_addresses(message: Message, signed: SignedMail) -> tuple[tuple[str, ...], bool]:
+    """All From addresses in all readings of a mail, as they are written; and whether these are all."""
     texts = [
         decode_header_bytes(header.raw)
         for reading in message.readings()
@@ -143,5 +150,4 @@ def from_domains(message: Message, signed: SignedMail) -> tuple[tuple[str, ...],
         texts.append(decode_header_bytes(field[1]))
     unfolded = dict.fromkeys(unfold(text).strip() for text in texts)
     addresses = [address for text in list(unfolded)[:MAX_FROM] for address in parse_addresses(text)]
-    domains = (askable(address.address.rpartition("@")[2].strip(" .>")) for address in addresses)
-    return tuple(dict.fromkeys(domain for domain in domains if domain)), len(unfolded) <= MAX_FROM
+    return tuple(address.address for address in addresses), len(unfolded) <= MAX_FROM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from .dkim import DkimAnswer
 from .dmarc import DmarcResult
@@ -61,3 +62,32 @@ def _without_comments(text: str) -> str:
         elif not depth:
             kept.append(piece)
     return " ".join(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The domains that a mail is proved to be of: MAIL FROM's by SPF, signers' by DKIM, those of From by DMARC."""
+
+    spf: frozenset[str] = frozenset()
+    dkim: frozenset[str] = frozenset()
+    dmarc: frozenset[str] = frozenset()
+
+
+_PASSED = re.compile(
+    r"(spf)=pass smtp\.mailfrom=([^ ;\"]+)"
+    r"|(dkim)=pass header\.d=([^ ;\"]+) header\.s=[^ ]*"
+    r"|(dmarc)=pass header\.from=([^ ;\"]+)"
+)
+
+
+def proved(said: str) -> Proved:
+    """Read what `results` wrote.  A domain that could not be written as it is, is not proved.
+
+    A quoted value holds no space, so nothing that a sender has written can end a part and begin another.
+    """
+    found: dict[str, set[str]] = {"spf": set(), "dkim": set(), "dmarc": set()}
+    for part in said.split("; "):
+        passed = _PASSED.fullmatch(part)
+        if passed and passed.lastindex:
+            found[passed[passed.lastindex - 1]].add(passed[passed.lastindex].lower())
+    return Proved(*(frozenset(domains) for domains in found.values()))

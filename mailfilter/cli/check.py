@@ -50,23 +50,24 @@ def run(args: argparse.Namespace) -> int:
         if not args.json and not args.explain:
             print(f"{'action':<11}{'score':>8} {'p(spam)':>8}  mail: reasons")
         for verdict in chain.check_many(mails()):
-            actions[verdict.action.value] += 1
+            actions[(verdict.intended or verdict.action).value] += 1
             place, mail = pending.popleft()
             path = _common.printable(place)
             if args.explain:
                 print(_explanation(path, verdict, mail, chain))
             else:
                 print(_json(path, verdict) if args.json else _row(path, verdict))
-    _summary(actions, len(source.unreadable), sys.stderr if args.json else sys.stdout)
+    _summary(actions, len(source.unreadable), config.policy.dry_run, sys.stderr if args.json else sys.stdout)
     return 1 if source.unreadable else 0
 
 
-def _summary(actions: Counter[str], unreadable: int, out: object) -> None:
+def _summary(actions: Counter[str], unreadable: int, dry_run: bool, out: object) -> None:
     from ..decision import ACTIONS
 
     counts = ", ".join(f"{actions[action.value]} {action.value}" for action in ACTIONS if actions[action.value])
     lost = f"; {unreadable} could not be read (named above)" if unreadable else ""
-    print(f"{sum(actions.values())} mails: {counts or 'none'}{lost}", file=out)  # type: ignore[call-overload]
+    dry = "; dry run: all would be accepted" if dry_run and counts else ""
+    print(f"{sum(actions.values())} mails: {counts or 'none'}{lost}{dry}", file=out)  # type: ignore[call-overload]
 
 
 def _json(path: str, verdict: Verdict) -> str:
@@ -75,10 +76,12 @@ def _json(path: str, verdict: Verdict) -> str:
 
 def _explanation(path: str, verdict: Verdict, mail: Mail, chain: FilterChain) -> str:
     from ..checks.content import ContentCheck
-    from ..report import alternatives, explain
+    from ..counterfactual import alternatives
+    from ..report import explain
 
-    policy, marks = chain.governing(mail.envelope)
-    changes = alternatives(verdict, chain.weights, marks, policy)
+    governing = chain.governing(mail.envelope)
+    found = (alternatives(verdict, chain.weights, marks, policy) for policy, marks in governing)
+    changes = next(filter(None, found), ())
     looked = [check for check in chain.local if isinstance(check, ContentCheck)]
     clues = [clue for check in looked for clue in check.explain(mail.message, CLUES)]
     return f"{path}\n{_common_lines(explain(verdict, changes, clues))}\n"
@@ -92,4 +95,5 @@ def _row(path: str, verdict: Verdict) -> str:
     probability = "-" if verdict.probability is None else f"{verdict.probability:.3f}"
     ordered = sorted(verdict.symbols, key=lambda symbol: (-abs(symbol.points), symbol.name))
     reasons = " ".join(f"{symbol.name}({symbol.points:+.1f})" for symbol in ordered[:4] if symbol.points)
-    return f"{verdict.action.value:<11}{verdict.score:>8.3f} {probability:>8}  {path}: {reasons or 'nothing found'}"
+    action = (verdict.intended or verdict.action).value
+    return f"{action:<11}{verdict.score:>8.3f} {probability:>8}  {path}: {reasons or 'nothing found'}"

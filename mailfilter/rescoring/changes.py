@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decision import ACTIONS, Decisions, Reason, decide
+from ..decision import ACTIONS, Decisions, Reason
+from ..envelope import Envelope
+from ..policy.copies import decide_table
 from ..scoring import SCALE, Caps, Hits, Points, contributions, cuts, score, thousandths
 from ..symbols import UNKNOWN, Catalogue, SymbolInfo
 from .table import Table, paths
@@ -121,17 +123,19 @@ class _Weighed:
         return found
 
 
-def compare(table: Table, chain: FilterChain) -> Changes:
+def compare(table: Table, chain: FilterChain, envelopes: Sequence[Envelope] | None = None) -> Changes:
     """Decide every row of ``table`` with the scores, caps, limits and floors of ``chain``; no mail is read.
 
-    Greylist state and rules for single recipients do not apply: a table knows no envelope.
+    ``envelopes``  one a row, so that rules for recipients and directions apply; a table itself knows none, and then
+    the rules for inbound mail to nobody in particular do.  The senders' lists count as they were found; greylist state
+    does not.  Of a mail to several the mildest action counts, as in a verdict.
     """
     meta, columns, weights = table.meta, table.columns, chain.weights
     place = np.array([weights.column.get(name, -1) for name in meta["symbols"]], np.int32)
     hits, unknown = _moved(table, place)
     points = score(hits, weights.thousandths, weights.caps)
-    decisions = decide(points, hits, chain.marks, chain.policy)
-    by_limits = decide(columns["points"], hits, chain.marks, chain.policy).actions
+    decisions = decide_table(points, hits, chain.policies, chain.rules, envelopes)
+    by_limits = decide_table(columns["points"], hits, chain.policies, chain.rules, envelopes).actions
     known = set(meta["symbols"])
     absent = tuple(n for n in weights.names if n not in known and chain.catalogue[n].group != UNKNOWN)
     return Changes(
