@@ -104,12 +104,13 @@ def _results(
         if twin.weights.names != chain.weights.names:
             raise SettingError(chain.config.source, ("a chain with checks that its settings do not name has one job",))
     failed: list[BaseException] = []
+    recorded = (replay.path, replay.fingerprint) if replay is not None else None
 
     def tasks() -> Iterator[Any]:
         # joblib draws from this in a thread of its own, where an exception would be lost and the wait endless.
         try:
             for piece in pieces:
-                yield delayed(_work)(chain.config, piece, replay.path if replay else "", clock)
+                yield delayed(_work)(chain.config, piece, recorded, clock)
         except BaseException as error:
             failed.append(error)
 
@@ -135,13 +136,16 @@ _replays: dict[str, Replay] = {}
 """The answers that a worker process uses again."""
 
 
-def _work(config: Config, piece: list[ArchivedMail], replay: str, clock: Clock) -> Columns:
-    key = repr((config, replay))
+def _work(
+    config: Config, piece: list[ArchivedMail], recorded: tuple[str, str] | None, clock: Clock
+) -> Columns:
+    """``recorded``  path and fingerprint of a replay."""
+    key = repr((config, recorded))
     if key not in _chains:
-        _chains[key] = FilterChain(config, stateless=True, lookups=() if replay else None)
-        if replay:
-            _replays[replay] = Replay(replay)
-    return evaluate(_chains[key], piece, _replays.get(replay), clock)
+        _chains[key] = FilterChain(config, stateless=True, lookups=() if recorded else None)
+        if recorded:
+            _replays[key] = Replay(recorded[0])
+    return evaluate(_chains[key], piece, _replays.get(key), clock)
 
 
 def _made_with(chain: FilterChain, replay: Replay | None, clock: Clock) -> dict[str, Any]:

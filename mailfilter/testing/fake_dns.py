@@ -9,8 +9,11 @@ Its replies are built by dnspython and not by the code that they test.
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,7 @@ class FakeDns:
     A name that is not in ``records`` does not exist, with an SOA of ``negative_ttl`` seconds; with ``zones``, a name
     outside them is refused.  A CNAME is followed within ``records``.
     ``failures``  name → one of `mailfilter.testing.dns_failures.SCRIPTS`; holds for names below it too.
+    ``delay``  seconds that every reply takes; ``slowness``  what a slow one takes more.
     ``asked``  (name, type, "udp" or "tcp") of everything that came in.
     """
 
@@ -55,6 +59,9 @@ class FakeDns:
         self.asked: list[tuple[str, str, str]] = []
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._late: list[tuple[float, int, list[bytes], Any]] = []
+        self._numbers = itertools.count()
+        self._due = threading.Condition()
 
     @property
     def address(self) -> str:
@@ -69,11 +76,14 @@ class FakeDns:
         self.port = int(self._udp.getsockname()[1])
         self._spawn(self._serve_udp)
         self._spawn(self._serve_tcp)
+        self._spawn(self._send_late)
         return self
 
     def stop(self) -> None:
         """Stop listening; replies still on their way are dropped."""
         self._stopped.set()
+        with self._due:
+            self._due.notify()
         with contextlib.suppress(OSError):
             self._udp.sendto(b"", self._udp.getsockname())  # wakes the thread that waits for questions
             self._tcp.shutdown(socket.SHUT_RDWR)
@@ -144,15 +154,27 @@ class FakeDns:
     def _later(self, wire: bytes, replies: list[bytes], client: Any) -> None:
         wait = self.delay + (self.slowness if self._is_slow(wire) else 0.0)
         if wait:
-            self._spawn(self._send_late, wait, replies, client)
+            with self._due:
+                heapq.heappush(self._late, (time.monotonic() + wait, next(self._numbers), replies, client))
+                self._due.notify()
         else:
-            for reply in replies:
+            self._send(replies, client)
+
+    def _send(self, replies: list[bytes], client: Any) -> None:
+        for reply in replies:
+            with contextlib.suppress(OSError):
                 self._udp.sendto(reply, client)
 
-    def _send_late(self, wait: float, replies: list[bytes], client: Any) -> None:
-        if not self._stopped.wait(wait):
-            for reply in replies:
-                self._udp.sendto(reply, client)
+    def _send_late(self) -> None:
+        """All replies that are to be late, in the order of their time."""
+        while not self._stopped.is_set():
+            with self._due:
+                self._due.wait(max(0.0, self._late[0][0] - time.monotonic()) if self._late else None)
+                due = []
+                while self._late and self._late[0][0] <= time.monotonic():
+                    due.append(heapq.heappop(self._late))
+            for _, _, replies, client in due:
+                self._send(replies, client)
 
     def _is_slow(self, wire: bytes) -> bool:
         import dns.message
