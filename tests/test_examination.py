@@ -66,7 +66,7 @@ def test_a_dead_scanner_is_wrong(tmp_path: Path) -> None:
 
 def test_a_list_that_is_right() -> None:
     with FakeDns(RIGHT) as server:
-        assert [line.wrong for line in about("dns", dns(server.address))] == [False, False]
+        assert [line.wrong for line in about("dns", dns(server.address))] == [False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,89 @@ def test_the_command_exits_with_1_when_something_is_wrong(tmp_path: Path, capsys
     settings.write_text(f"[virus]\nclamd = ['unix:{tmp_path}/nobody.sock']\n")
     assert main(["doctor", "--config", str(settings)]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "2 wrong"
+
+
+def doctor_dns(folder: Path, address: str, text: str = "", more: str = "") -> tuple[int, str]:
+    settings = folder / "my.toml"
+    own = f'[[dns.custom]]\nname = "own"\nzone = "bl.example"\n[dns.custom.codes]\n"127.0.0.2" = {TOML}\n'
+    settings.write_text(f"[engine]\ndeadline = 1\n[dns]\nresolvers = ['{address}']\n{text}\n{own}{more}")
+    return main(["doctor", "--dns", "--config", str(settings)]), str(settings)
+
+
+TOML = '{ symbol = "OWN_LISTED", points = 3.0, description = "Listed by our own list." }'
+
+
+def test_doctor_dns_tells_all_that_is_known_of_each_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FakeDns(RIGHT) as server:
+        status, _ = doctor_dns(tmp_path, server.address)
+        said = capsys.readouterr().out
+        assert status == 0, said
+        assert f"resolver    {server.address}" in said
+    for text in (
+        "zone bl.example, a list of addresses, asked about client",
+        "bl.example: 127.0.0.2 is listed (127.0.0.2, ",
+        "bl.example: 127.0.0.1 is not listed (",
+        "bl.example: a name that does not exist is not listed (",
+        "breaker: closed",
+        "base rate: no history",
+    ):
+        assert text in said
+    assert said.splitlines()[-1] == "nothing is wrong"
+
+
+@pytest.mark.parametrize(
+    ("records", "failures", "said"),
+    [
+        ({}, {}, "127.0.0.2 is not listed; listed was expected (RFC 5782)"),
+        ({**RIGHT, "1.0.0.127.bl.example": {"A": ["127.0.0.2"]}}, {}, "127.0.0.1 is listed; not listed was expected"),
+        (RIGHT, {"bl.example": "refused"}, "127.0.0.1 is refused; not listed was expected (RFC 5782) ("),
+        (RIGHT, {"bl.example": "timeout"}, "127.0.0.2 is timeout; listed was expected (RFC 5782) ("),
+    ],
+)
+def test_doctor_dns_exits_with_1_on_trouble(
+    records: Any, failures: Any, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FakeDns(records, failures=failures) as server:
+        status, _ = doctor_dns(tmp_path, server.address)
+    shown = capsys.readouterr().out
+    assert (status, said in shown) == (1, True), shown
+
+
+def test_doctor_dns_shows_what_other_processes_have_found_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mailfilter.lookups.watch_store import WatchStore
+
+    store = WatchStore(str(tmp_path / "watch.db"))
+    store.write("bl.example", openings=1, open_until=9e9, open_reason="broken: it refuses", muted="it lists everyone",
+                asked=200.0, listed=20.0, probed_at=1e9, fault="127.0.0.1 is listed")  # fmt: skip
+    store.close()
+    with FakeDns(RIGHT) as server:
+        status, _ = doctor_dns(tmp_path, server.address, f"watch_store = '{tmp_path / 'watch.db'}'")
+    said = capsys.readouterr().out
+    assert status == 1
+    for text in ("s more: broken: it refuses", "s ago, 127.0.0.1 is listed", "10.0% of 200 answers; muted: it lists"):
+        assert text in said
+
+
+def test_doctor_dns_without_a_key_says_so_and_asks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPAMHAUS_DQS_KEY", raising=False)
+    with FakeDns(RIGHT) as server:
+        status, _ = doctor_dns(tmp_path, server.address, 'lists = ["spamhaus-zen-dqs"]')
+        assert not any("dq.spamhaus.net" in name for name, _, _ in server.asked)
+    assert status == 1
+    assert "not configured: no key in SPAMHAUS_DQS_KEY" in capsys.readouterr().out
+
+
+def test_doctor_dns_does_not_show_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPAMHAUS_DQS_KEY", "sEcretKey")
+    with FakeDns(RIGHT) as server:
+        doctor_dns(tmp_path, server.address, 'lists = ["spamhaus-zen-dqs"]')
+        assert any("secretkey" in name for name, _, _ in server.asked)
+    said = capsys.readouterr().out
+    assert "secretkey" not in said.lower()
+    assert "key: found in SPAMHAUS_DQS_KEY" in said
