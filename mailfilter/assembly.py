@@ -12,11 +12,15 @@ from .decision import Policy
 from .errors import SettingError
 from .greylist import Greylist
 from .lookups import Lookup
-from .quarantine import Quarantine
+from .quarantine import Deliver, Quarantine
+from .quarantine.store import DAY
 from .symbols import SymbolInfo, declared_by
 
 if TYPE_CHECKING:
     from .lookups.dns import DnsLookup
+
+if TYPE_CHECKING:
+    from .quarantine.notices import Notices
 
 PLUGIN_GROUP = "mailfilter.checks"
 """Entry point group of check plug-ins: each names a factory that is given its settings table."""
@@ -103,7 +107,41 @@ def greylist(config: Config) -> Greylist | None:
 
 def quarantine(config: Config) -> Quarantine | None:
     """The quarantine, or `None` when the caller keeps held mail."""
-    return Quarantine(config.quarantine.path) if config.quarantine.path else None
+    section = config.quarantine
+    if not section.path:
+        return None
+    from .quarantine.keys import Keyring
+
+    return Quarantine(
+        section.path,
+        blobs=section.blobs,
+        keys=Keyring(section.keys) if section.keys else None,
+        encrypt=section.encrypt,
+        quota=int(section.quota * 2**20),
+        keep=section.keep * DAY,
+        alarm=section.alarm * DAY,
+        tombstones=None if section.tombstones is None else section.tombstones * DAY,
+    )
+
+
+def notices(config: Config) -> Notices:
+    """How recipients are told of held mail; raises `SettingError` where it is not set who tells them."""
+    from .quarantine.notices import Notices
+
+    if not config.quarantine.postmaster:
+        raise SettingError(config.source, ("quarantine.postmaster: the address is needed from which notices come",))
+    if config.quarantine.link and not config.quarantine.keys:
+        raise SettingError(config.source, ("quarantine.link: links are signed with a key: set quarantine.keys",))
+    return Notices(config.quarantine.postmaster, config.quarantine.link)
+
+
+def delivery(config: Config) -> Deliver:
+    """What hands notices and released mail on; raises `SettingError` where it is not set."""
+    from .quarantine.delivery import SmtpDelivery
+
+    if not config.quarantine.smtp:
+        raise SettingError(config.source, ('quarantine.smtp: "host:port" is needed to hand mail on',))
+    return SmtpDelivery(config.quarantine.smtp)
 
 
 def policies(config: Config) -> tuple[Policy, ...]:

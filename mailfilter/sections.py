@@ -222,9 +222,21 @@ class GreylistSection:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineSection:
-    """[quarantine]  where held mail is kept"""
+    """[quarantine]  where held mail is kept, for how long, and who is told of it"""
 
-    path: str = setting("", "text", "database file; empty: the caller keeps held mail")
+    path: str = setting(
+        "", "text", "database file, or postgresql://user@host/name for several machines; empty: the caller keeps mail"
+    )
+    blobs: str = setting("", "text", "folder of the mails, or a URL that fsspec knows; empty: PATH.mails beside it")
+    keys: str = setting("", "text", 'file of keys (`mailfilter quarantine rekey` makes it), or "env:NAME"; empty: none')
+    encrypt: bool = setting(True, "switch", "seal the mails on the disk, once there are keys")
+    quota: float = setting(0, "number", "MiB of held mail beyond which more is refused for now; 0: no limit", low=0)
+    keep: float = setting(30, "number", "days that a mail is kept after its recipients were told", low=0.01)
+    alarm: float = setting(2, "number", "days after which it is wrong that nobody was told and nobody looked", low=0.01)
+    tombstones: float | None = setting(365, "number", "days that a tombstone stays", low=0.01, never=True)
+    postmaster: str = setting("", "text", "our address, from which recipients are told of held mail")
+    link: str = setting("", "text", "page that releases a mail; its token is appended; empty: notices have no links")
+    smtp: str = setting("", "text", '"host:port" for notices and released mail; it must not filter it once more')
 
 
 @dataclass(frozen=True, slots=True)

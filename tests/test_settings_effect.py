@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from mailfilter import Config, Envelope, FilterChain, Mail, Symbol, SymbolInfo, Verdict
+from mailfilter import Config, Envelope, FilterChain, Mail, Symbol, SymbolInfo, Verdict, assembly
 from mailfilter.assembly import BUILT_IN
 from mailfilter.checks import Asking
 from mailfilter.checks.virus import VirusCheck
 from mailfilter.deadline import Deadline
-from mailfilter.errors import SettingError
+from mailfilter.errors import MailFilterError, SettingError, StoreError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
+from mailfilter.quarantine import Quarantine
 from mailfilter.sections import SECTIONS
 from mailfilter.symbols import Findings, declared_by
 from mailfilter.testing.clock import FakeClock
@@ -636,6 +637,66 @@ def quarantine(folder: Path) -> tuple[Any, Any]:
     return receipts[0], receipts[1]
 
 
+def quarantined(key: str, value: Any, look: Callable[[Quarantine, Config], Any]) -> Callable[[Path], tuple[Any, Any]]:
+    """What ``look`` sees in a quarantine that holds one mail, without and with the setting."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        (folder / "keys").write_text("QUFB" * 12 + "\n")
+        for number, table in enumerate(({}, {key: str(folder / value) if key in ("blobs", "keys") else value})):
+            base = {"path": str(folder / f"q{number}.db"), "postmaster": "postmaster@example.org"}
+            base |= {"keys": str(folder / "keys")} if key in ("encrypt", "link") else {}
+            config = Config.from_mapping({"quarantine": base | table})
+            store = assembly.quarantine(config)
+            assert store is not None
+            store.clock = clock = FakeClock(1e9)
+            store.hold(b"Subject: held\n\nneedle\n", CLIENT, FilterChain(checks=[]).check(b"x"))
+            clock.advance(3 * 86_400)
+            found.append(look(store, config))
+            store.close()
+        return found[0], found[1]
+
+    return effect
+
+
+def on_disk(store: Quarantine, config: Config) -> set[bool]:
+    """Whether the mail lies in the clear, wherever it lies."""
+    return {b"needle" in (store.blobs.read(name) or b"") for name in store.blobs.names()}
+
+
+def more(store: Quarantine, config: Config) -> str:
+    try:
+        return store.hold(bytes(2**20), CLIENT, FilterChain(checks=[]).check(b"x")) and "held"
+    except StoreError as error:
+        return str(error)
+
+
+def expired(store: Quarantine, config: Config) -> int:
+    store.index.note_notice("b@example.org", [held.receipt for held in store.entries()], 1e9)
+    return store.expire().expired
+
+
+def forgotten(store: Quarantine, config: Config) -> int:
+    store.delete(next(store.entries()).receipt)
+    store.clock = FakeClock(1e9 + 40 * 86_400)
+    return store.expire().forgotten
+
+
+def notice(store: Quarantine, config: Config) -> bytes:
+    from mailfilter.quarantine.notices import compose
+
+    raw = compose(store, assembly.notices(config), "b@example.org", list(store.entries()))
+    return b"\n".join(line for line in raw.split(b"\r\n") if b"postmaster" in line or b"https" in line)
+
+
+def handed_on(store: Quarantine, config: Config) -> str:
+    try:
+        assembly.delivery(config)(CLIENT, b"Subject: x\r\n\r\n")
+    except MailFilterError as error:
+        return str(error)
+    return "delivered"
+
+
 def check_failed(folder: Path) -> tuple[Any, Any]:
     tables: list[dict[str, Any]] = [{}, {"policy": {"on_check_failed": "bounce"}}]
     return tuple(verdict(table, checks=[Failing()]).action for table in tables)  # type: ignore[return-value]
@@ -728,6 +789,16 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "greylist.window": greylist("window", 3600),
     "greylist.lifetime": greylist("lifetime", 3600),
     "quarantine.path": quarantine,
+    "quarantine.blobs": quarantined("blobs", "elsewhere", lambda store, config: Path(store.blobs.place).name),
+    "quarantine.keys": quarantined("keys", "keys", on_disk),
+    "quarantine.encrypt": quarantined("encrypt", False, on_disk),
+    "quarantine.quota": quarantined("quota", 1, more),
+    "quarantine.keep": quarantined("keep", 1, expired),
+    "quarantine.alarm": quarantined("alarm", 10, lambda store, config: store.stats().alarm),
+    "quarantine.tombstones": quarantined("tombstones", 30, forgotten),
+    "quarantine.postmaster": quarantined("postmaster", "help@example.org", notice),
+    "quarantine.link": quarantined("link", "https://mail.example.org/?token=", notice),
+    "quarantine.smtp": quarantined("smtp", "127.0.0.1:1", handed_on),
     "headers.authserv_id": authserv_id,
 }
 

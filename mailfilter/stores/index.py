@@ -55,14 +55,16 @@ class Query:
     """Which entries; what is left out does not matter.  All that is given has to hold.
 
     ``receipt`` and ``digest`` are beginnings; ``recipient`` and ``sender`` are found anywhere in the address, whatever
-    the case; ``since`` and ``before`` in seconds since the epoch; ``states`` any of these; ``symbol`` the whole name;
-    ``kept`` whether the octets are still there; ``faulty`` whether an audit found something wrong.
+    the case; ``untold`` was not told of it yet (the whole address, ``""`` for the postmaster); ``since`` and ``before``
+    in seconds since the epoch; ``states`` any of these; ``symbol`` the whole name; ``kept`` whether the octets are
+    still there; ``faulty`` whether an audit found something wrong.
     """
 
     receipt: str = ""
     digest: str = ""
     recipient: str = ""
     sender: str = ""
+    untold: str | None = None
     since: float | None = None
     before: float | None = None
     states: Collection[str] = ()

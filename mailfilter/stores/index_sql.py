@@ -226,6 +226,9 @@ def _where(query: Query) -> tuple[list[str], list[Any]]:
     if query.recipient:
         chosen = r"SELECT receipt FROM quarantine_recipient WHERE address LIKE ? ESCAPE '\'"
         add(f"receipt IN ({chosen})", f"%{_like(query.recipient.lower())}%")
+    if query.untold is not None:
+        chosen = "SELECT receipt FROM quarantine_recipient WHERE address = ? AND notify = 1 AND noticed IS NULL"
+        add(f"receipt IN ({chosen} AND released IS NULL)", query.untold)
     if query.since is not None:
         add("stored >= ?", query.since)
     if query.before is not None:
