@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,9 +85,8 @@ class Policy:
 
     A limit of ``None`` means never.  ``floors`` maps a symbol's name to the mildest action that a mail with that
     symbol may get; ``on_malware`` is the same for every symbol of group ``malware``, ``on_denied`` for the deny list.
-    ``disarm`` names symbols whose
-    cause may be taken out of the mail (`mailfilter.disarm`), ``disarm_malware`` all of that group: until that is done,
-    and wherever it cannot be, the mail is held.
+    ``disarm`` names symbols whose cause may be taken out of the mail (`mailfilter.disarm`), ``disarm_malware`` all of
+    that group: until that is done, and wherever it cannot be, the mail is held.
     """
 
     greylist: float | None = 4.0
@@ -103,11 +103,9 @@ class Policy:
         """Whether any mail can be deleted under this policy."""
         return self.delete is not None or Action.DELETE in (self.on_malware, self.on_denied, *self.floors.values())
 
-    def thresholds(self) -> list[int]:
+    def thresholds(self) -> tuple[int, ...]:
         """For each severity from 1 on, the thousandths from which the score's action is at least as stern."""
-        limits = [getattr(self, action.value) for action in ACTIONS[1:]]
-        known = [_NEVER if limit is None else int(thousandths([limit])[0]) for limit in limits]
-        return [min(known[number:]) for number in range(len(known))]
+        return _thresholds(self.greylist, self.quarantine, self.bounce, self.delete)
 
     def limits(self) -> tuple[Points, NDArray[np.int8]]:
         """Limits in thousandths, ascending, and the severity that begins at each; index 0 lies below the first."""
@@ -118,13 +116,36 @@ class Policy:
         return thousandths([limit for limit, _ in pairs]), severities
 
 
+_NOT_WANTED = 1
+"""Flag of a column with a floor (or to be removed) that says what was found, and not what is unknown."""
+_INFECTED = 1 << len(ACTIONS)
+"""Flag of a malware column; below it bit ``n`` stands for a floor of severity ``n``."""
+_REMOVABLE = _INFECTED << 1
+"""Flag of a column whose cause may be taken out of the mail."""
+_DENIED = _REMOVABLE << 1
+"""Flag of the deny list's column."""
+_ALLOWED = _DENIED << 1
+"""Flag of the allow list's column."""
+_FLOORS = _INFECTED - 1 - _NOT_WANTED
+
+_HIGHEST = np.array([max(flags.bit_length() - 1, 0) for flags in range(_INFECTED)], np.int8)
+"""Severity of the highest floor among the flags."""
+
+
+@lru_cache(maxsize=4096)
+def _thresholds(*limits: float | None) -> tuple[int, ...]:
+    known = [_NEVER if limit is None else int(thousandths([limit])[0]) for limit in limits]
+    return tuple(min(known[number:]) for number in range(len(known)))
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
     """Which columns of the hit matrix outrank the score: computed once from a catalogue and a policy.
 
     ``malware``  bool (columns,); ``floor``  severity (columns,), 0 where a symbol has no floor; ``unknown``  bool
     (columns,), what could not be learned; ``disarm``  bool (columns,), what may be taken out of the mail; ``listed``
-    int8 (columns,): -1 for the deny list's symbol, 1 for the allow list's, else 0.
+    int8 (columns,): -1 for the deny list's symbol, 1 for the allow list's, else 0; ``flags`` uint16 (columns,): all of
+    these as bits, so that one look at the hits finds them.
     """
 
     malware: NDArray[np.bool_]
@@ -132,6 +153,7 @@ class Marks:
     unknown: NDArray[np.bool_]
     disarm: NDArray[np.bool_]
     listed: NDArray[np.int8]
+    flags: NDArray[np.uint16]
 
     @classmethod
     def of(cls, catalogue: Catalogue, policy: Policy) -> Marks:
@@ -143,7 +165,15 @@ class Marks:
         disarm = np.array([name in policy.disarm for name in catalogue], np.bool_)
         floor[disarm] = 0
         listed = np.array([(name == ALLOWED) - (name == DENIED) for name in catalogue], np.int8)
-        return cls(malware, floor, unknown, disarm | (malware & policy.disarm_malware), listed)
+        removable = disarm | (malware & policy.disarm_malware)
+        flags = (
+            np.where(floor > 0, 1 << floor.astype(np.int64), 0)
+            | np.where(~unknown & ((floor > 0) | removable), _NOT_WANTED, 0)
+            | np.where(removable, _REMOVABLE, 0)
+            | np.where(listed < 0, _DENIED, np.where(listed > 0, _ALLOWED, 0))
+            | np.where(malware, _INFECTED, 0)
+        )
+        return cls(malware, floor, unknown, removable, listed, flags.astype(np.uint16))
 
     def outranks(self) -> NDArray[np.bool_]:
         """Which columns count for more than their points; bool (columns,)."""
@@ -161,14 +191,6 @@ class Decisions:
     actions: NDArray[np.int8]
     reasons: NDArray[np.int8]
     disarm: NDArray[np.bool_]
-
-    def where(self, rows: NDArray[np.bool_], other: Decisions) -> Decisions:
-        """These decisions with those of ``other`` in ``rows``."""
-        return Decisions(
-            np.where(rows, other.actions, self.actions),
-            np.where(rows, other.reasons, self.reasons),
-            np.where(rows, other.disarm, self.disarm),
-        )
 
     def mildest(self, starts: NDArray[np.int64]) -> Decisions:
         """One row for each run of rows that begins at ``starts`` (ascending, the first 0): the mildest of its actions.
@@ -209,7 +231,7 @@ def decide_each(
     if greylist is not None:
         passed = (actions == Action.GREYLIST.severity) & (greylist == GreylistState.PASSED)
         actions[passed], reasons[passed] = Action.ACCEPT.severity, Reason.GREYLIST_PASSED
-    flags = [_flags(marks) for _, marks in governing]
+    flags = [marks.flags for _, marks in governing]
     marked = np.flatnonzero(flagged(hits, np.bitwise_or.reduce(flags)))
     if len(marked):
         few = hits.take(marked)
@@ -255,28 +277,3 @@ def _raise(actions: _Int8, reasons: _Int8, floors: _Int8, why: _Int8) -> None:
     """Make every row at least as stern as its floor; in place."""
     milder = actions < floors
     actions[milder], reasons[milder] = floors[milder], why[milder]
-
-
-_NOT_WANTED = 1
-"""Flag of a column with a floor (or to be removed) that says what was found, and not what is unknown."""
-_INFECTED = 1 << len(ACTIONS)
-"""Flag of a malware column; below it bit ``n`` stands for a floor of severity ``n``."""
-_REMOVABLE = _INFECTED << 1
-"""Flag of a column whose cause may be taken out of the mail."""
-_DENIED = _REMOVABLE << 1
-"""Flag of the deny list's column."""
-_ALLOWED = _DENIED << 1
-"""Flag of the allow list's column."""
-_FLOORS = _INFECTED - 1 - _NOT_WANTED
-
-_HIGHEST = np.array([max(flags.bit_length() - 1, 0) for flags in range(_INFECTED)], np.int8)
-"""Severity of the highest floor among the flags."""
-
-
-def _flags(marks: Marks) -> NDArray[np.uint16]:
-    """All marks as one flag a column, so that one look at the hits finds them."""
-    floors = np.where(marks.floor > 0, 1 << marks.floor.astype(np.int64), 0)
-    known = np.where(~marks.unknown & ((marks.floor > 0) | marks.disarm), _NOT_WANTED, 0)
-    removable = np.where(marks.disarm, _REMOVABLE, 0)
-    listed = np.where(marks.listed < 0, _DENIED, np.where(marks.listed > 0, _ALLOWED, 0))
-    return (floors | known | removable | listed | np.where(marks.malware, _INFECTED, 0)).astype(np.uint16)

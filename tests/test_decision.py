@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfilter.decision import ACTIONS, Action, GreylistState, Marks, Policy, Reason, decide
+from mailfilter.decision import (
+    ACTIONS,
+    ALLOWED,
+    DENIED,
+    Action,
+    Decisions,
+    GreylistState,
+    Marks,
+    Policy,
+    Reason,
+    decide,
+    decide_each,
+)
 from mailfilter.scoring import Hits, Weights
 from mailfilter.symbols import Catalogue, Symbol, SymbolInfo
 
@@ -19,6 +31,8 @@ CATALOGUE = Catalogue(
         SymbolInfo("DEAD", "scanner dead", "unknown", 0.0, "test"),
         SymbolInfo("MUTE", "list mute", "unknown", 0.0, "test"),
         SymbolInfo("RULE", "a rule", "headers", 1.0, "test"),
+        SymbolInfo(DENIED, "on the deny list", "sender", 0.0, "test"),
+        SymbolInfo(ALLOWED, "on the allow list, proved", "sender", 0.0, "test"),
     ]
 )
 WEIGHTS = Weights.from_catalogue(CATALOGUE, {})
@@ -26,7 +40,7 @@ POLICY = Policy(floors={"DEAD": Action.GREYLIST})
 
 limits = st.one_of(st.none(), st.floats(-50, 50))
 points = st.integers(-100_000, 100_000)
-rows = st.lists(st.sampled_from(["VIRUS", "DEAD", "MUTE", "RULE"]), max_size=3, unique=True)
+rows = st.lists(st.sampled_from(["VIRUS", "DEAD", "MUTE", "RULE", DENIED, ALLOWED]), max_size=4, unique=True)
 
 
 @st.composite
@@ -35,7 +49,9 @@ def policies(draw: st.DrawFn) -> Policy:
     never = draw(st.lists(st.booleans(), min_size=4, max_size=4))
     four = [None if off else limit for limit, off in zip(in_order, never, strict=True)]
     floors = draw(st.dictionaries(st.sampled_from(["DEAD", "MUTE"]), st.sampled_from(ACTIONS)))
-    return Policy(*four, on_malware=draw(st.sampled_from(ACTIONS[2:])), floors=floors)
+    stern = st.sampled_from(ACTIONS[2:])
+    disarm = draw(st.frozensets(st.sampled_from(["MUTE", "RULE"])))
+    return Policy(*four, on_malware=draw(stern), floors=floors, disarm=disarm, on_denied=draw(stern))
 
 
 def one(policy: Policy, score: int, names: list[str], state: GreylistState = GreylistState.NOT_ASKED) -> Action:
@@ -144,3 +160,77 @@ def test_reasons() -> None:
         Reason.GREYLIST_PASSED,
         Reason.SCORE,
     ]
+
+
+def settled(policy: Policy, score: int, *names: str) -> tuple[Action, Reason]:
+    hits = Hits.from_rows([[Symbol(name) for name in sorted(names, key=WEIGHTS.names.index)]], WEIGHTS)
+    decided = decide(np.array([score], np.int64), hits, Marks.of(CATALOGUE, policy), policy)
+    return ACTIONS[decided.actions[0]], Reason(decided.reasons[0])
+
+
+def test_the_order_of_authority() -> None:
+    assert settled(POLICY, 99_000, ALLOWED) == (Action.ACCEPT, Reason.ALLOWED)
+    assert settled(POLICY, 0, DENIED) == (Action.BOUNCE, Reason.DENIED)
+    assert settled(POLICY, -9000, DENIED, ALLOWED) == (Action.BOUNCE, Reason.DENIED)
+    assert settled(POLICY, -9000, "VIRUS", ALLOWED) == (Action.QUARANTINE, Reason.MALWARE)
+    assert settled(POLICY, 0, "VIRUS", DENIED) == (Action.BOUNCE, Reason.MALWARE)
+    assert settled(POLICY, 99_000, "DEAD", ALLOWED) == (Action.GREYLIST, Reason.NOT_KNOWN)
+
+
+@given(policies(), points, rows, st.sampled_from(list(GreylistState)))
+def test_deny_beats_allow_and_both_only_do_what_they_are_for(
+    policy: Policy, score: int, names: list[str], state: GreylistState
+) -> None:
+    bare = [name for name in names if name not in (DENIED, ALLOWED)]
+    neither, denied = one(policy, score, bare, state), one(policy, score, [*bare, DENIED], state)
+    allowed, both = one(policy, score, [*bare, ALLOWED], state), one(policy, score, [*bare, DENIED, ALLOWED], state)
+    assert both is denied
+    assert denied.severity >= max(neither.severity, policy.on_denied.severity)
+    assert allowed.severity <= neither.severity
+    assert allowed is one(replace(policy, greylist=None, quarantine=None, bounce=None, delete=None), 0, bare)
+
+
+@given(
+    st.lists(policies(), min_size=1, max_size=4),
+    st.lists(st.tuples(points, rows, st.sampled_from(list(GreylistState)), st.integers(0, 3)), max_size=30),
+)
+def test_rows_with_policies_of_their_own_are_decided_as_if_alone(
+    chosen: list[Policy], table: list[tuple[int, list[str], GreylistState, int]]
+) -> None:
+    which = [number % len(chosen) for _, _, _, number in table]
+    merged = [[Symbol(name) for name in sorted(names, key=WEIGHTS.names.index)] for _, names, _, _ in table]
+    decided = decide_each(
+        np.array([score for score, _, _, _ in table], np.int64),
+        Hits.from_rows(merged, WEIGHTS),
+        [(policy, Marks.of(CATALOGUE, policy)) for policy in chosen],
+        np.array(which, np.int64),
+        np.array([state for _, _, state, _ in table], np.int8),
+    )
+    alone = [one(chosen[own], *row[:3]) for row, own in zip(table, which, strict=True)]
+    assert [ACTIONS[action] for action in decided.actions] == alone
+
+
+def test_a_lower_limit_that_is_not_in_order_takes_effect_all_the_same() -> None:
+    odd = Policy(greylist=8.0, quarantine=6.0, bounce=None, delete=7.0)
+    assert [one(odd, score, []).value for score in (5999, 6000, 7000)] == ["accept", "quarantine", "delete"]
+
+
+@given(st.data())
+def test_the_mildest_of_some_rows_does_not_hang_on_their_order(data: st.DataObject) -> None:
+    row = st.tuples(st.integers(0, 4), st.sampled_from([int(reason) for reason in Reason]), st.booleans())
+    groups = data.draw(st.lists(st.lists(row, min_size=1, max_size=4), min_size=1, max_size=5))
+    shuffled = [data.draw(st.permutations(group)) for group in groups]
+
+    def mildest(groups: list[list[tuple[int, int, bool]]]) -> tuple[list[int], list[int], list[bool]]:
+        flat = [row for group in groups for row in group]
+        starts = np.cumsum([0, *map(len, groups)])[:-1]
+        columns = [np.array(column) for column in zip(*flat, strict=True)]
+        found = Decisions(columns[0].astype(np.int8), columns[1].astype(np.int8), columns[2]).mildest(starts)
+        return found.actions.tolist(), found.reasons.tolist(), found.disarm.tolist()
+
+    actions, reasons, disarm = mildest(groups)
+    assert (actions, reasons, disarm) == mildest(shuffled)
+    assert actions == [min(group)[0] for group in groups]
+    for action, reason, group in zip(actions, reasons, groups, strict=True):
+        assert (action, reason) in {row[:2] for row in group}
+    assert disarm == [all(row[2] for row in group) for group in groups]
