@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailfilter import Config
 from mailfilter.checks import LookupCheck, Mail
-from mailfilter.checks.dnsbl import DnsblCheck, DnsList, ListState, chosen_lists, read_list_answer
+from mailfilter.checks.dnsbl import DnsblCheck, DnsList, ListState, chosen_lists, configured, read_list_answer
 from mailfilter.dnslists import address_question, read_lists, shipped_lists
 from mailfilter.envelope import Envelope
 from mailfilter.errors import SettingError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanState
 from mailfilter.message import Message
-from mailfilter.symbols import Symbol
+from mailfilter.scoring import SCALE, Hits, Weights, contributions, merge, sums
+from mailfilter.sections import PolicySection
+from mailfilter.symbols import Catalogue, Symbol
 
 TEXT = """
 [first]
@@ -41,6 +44,9 @@ MESSAGE = Message(b"Subject: x\r\n\r\ny\r\n")
 ADDRESS = "11.22.33.44"
 
 
+NOTHING = DnsAnswer(DnsState.NOT_FOUND)
+
+
 def found(*records: str) -> DnsAnswer:
     return DnsAnswer(DnsState.FOUND, records, 60)
 
@@ -58,9 +64,12 @@ def ask(
         except StopIteration as stop:
             findings = stop.value
             break
-        assert all(isinstance(question, DnsQuestion) and question.rdtype == "A" for question in questions)
-        asked += [question.name for question in questions]
-        sent = tuple(answers.get(question.name, DnsAnswer(DnsState.NOT_FOUND)) for question in questions)
+        names = [
+            question.name for question in questions if isinstance(question, DnsQuestion) and question.rdtype == "A"
+        ]
+        assert len(names) == len(questions)
+        asked += names
+        sent = tuple(answers.get(name, DnsAnswer(DnsState.NOT_FOUND)) for name in names)
     symbols = {symbol.name: symbol for symbol in findings}
     assert len(symbols) == len(findings)
     return symbols, asked
@@ -68,7 +77,7 @@ def ask(
 
 # ------------------------------------------------------------------------------------------------ one answer
 @pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
-@pytest.mark.parametrize("third", [0, 1, 10, 255])
+@pytest.mark.parametrize("third", [0, 1, 2, 3, 10, 255])
 def test_every_last_octet_of_every_list(definition: DnsList, third: int) -> None:
     """All 256: listed exactly where a code or bit is declared, with exactly its symbols; refusals win."""
     for octet in range(256):
@@ -95,6 +104,15 @@ def test_127_255_255_is_always_a_refusal(definition: DnsList) -> None:
         for records in ((refusal,), ("127.0.0.2", refusal), (refusal, "127.0.0.2"), ("10.1.2.3", refusal)):
             answer = read_list_answer(definition, found(*records))
             assert (answer.state, answer.listings) == (ListState.REFUSED, ())
+
+
+@pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
+def test_other_first_octets_are_never_a_listing(definition: DnsList) -> None:
+    rests = {pattern.text.partition(".")[2].replace("-", ".").split(".*")[0] for pattern, _ in definition.codes}
+    for first in (0, 1, 10, 100, 126, 128, 172, 192, 203, 224, 255):
+        for rest in ("0.0.2", "0.0.1", "255.255.254", "0.1.2", *(rest for rest in rests if rest.count(".") == 2)):
+            answer = read_list_answer(definition, found(f"{first}.{rest}"))
+            assert (answer.state, answer.listings) == (ListState.MALFORMED, ()), f"{first}.{rest}"
 
 
 @given(st.sampled_from(EVERY), st.lists(st.ip_addresses(v=4).map(str), min_size=1, max_size=4))
@@ -161,6 +179,128 @@ def test_bits_are_a_mask_and_no_number() -> None:
 def test_no_answer_is_no_listing(state: DnsState, wanted: ListState) -> None:
     answer = read_list_answer(FIRST, DnsAnswer(state, ("127.0.0.2",)))
     assert (answer.state, answer.listings) == (wanted, ())
+
+
+# ------------------------------------------------------------------------------------------------ no list decides alone
+LIMIT = PolicySection().quarantine
+KEYS = {entry.key_env: "k.example" if entry.zone == "{key}" else "key" for entry in shipped_lists().values()}
+EVERY_PLACE = b"""Received: from a.hop.test (a.hop.test [12.0.0.9]) by b.test; Mon, 1 Jan 2024 00:00:00 +0000
+DKIM-Signature: v=1; d=signer.test
+From: joe@from.test
+Reply-To: jane@reply.test
+
+http://13.0.0.1/ https://one.test/aaa https://two.test/bbb x@body.test
+"""
+SENT = Envelope(client_ip=ADDRESS, client_name="h.rdns.test", helo="helo.test", mail_from="m@mail.test")
+
+
+def points(check: DnsblCheck, answers: Callable[[str], DnsAnswer]) -> float:
+    """What a mail with something in every place is worth, as the chain adds it up."""
+    dialogue = check.ask(Mail(Message(EVERY_PLACE), SENT))
+    questions = next(dialogue)
+    with pytest.raises(StopIteration) as stop:
+        dialogue.send(tuple(answers(question.name) for question in questions))  # type: ignore[union-attr]
+    weights = Weights.from_catalogue(Catalogue(check.symbols), {}, "test", {})
+    rows = [merge(stop.value.value, weights)]
+    hits = Hits.from_rows(rows, weights)
+    return int(sums(hits, contributions(hits, weights.thousandths))[0]) / SCALE
+
+
+def everything_of(zone: str) -> tuple[str, ...]:
+    """One address of each code that the lists of a zone declare, or the sum of all bits."""
+    lists = [entry for entry in shipped_lists().values() if entry.zone == zone]
+    codes = {".".join(str(low) for low, _ in pattern.bounds) for entry in lists for pattern, _ in entry.codes}
+    bits = sum({bit for entry in lists for bit, _ in entry.bits})
+    return (*sorted(codes), *((f"127.0.0.{bits}",) if bits else ()))
+
+
+@pytest.mark.parametrize("zone", sorted({entry.zone for entry in shipped_lists().values()} - {"{key}"}))
+def test_one_list_says_all_it_can_and_does_not_reach_quarantine(zone: str) -> None:
+    """Every code at once, about everything in the mail, in every list of the zone."""
+    lists = chosen_lists([entry.name for entry in shipped_lists().values() if entry.zone == zone], environment=KEYS)
+    worst = points(DnsblCheck(lists), lambda name: found(*everything_of(zone)))
+    assert LIMIT is not None
+    assert -LIMIT < worst < LIMIT
+
+
+@given(st.sampled_from(sorted(shipped_lists())), st.lists(st.integers(0, 255), min_size=1, max_size=8), st.data())
+def test_no_answers_of_one_list_reach_quarantine(name: str, octets: list[int], data: st.DataObject) -> None:
+    lists = chosen_lists([name], environment=KEYS)
+    third = data.draw(st.sampled_from((0, 0, 1, 2, 3)))
+    answers = [NOTHING, *(found(f"127.0.{third}.{octet}") for octet in octets)]
+    assert LIMIT is not None
+    assert points(DnsblCheck(lists), lambda asked: data.draw(st.sampled_from(answers))) < LIMIT
+
+
+def test_a_list_that_is_trusted_may_decide_and_two_lists_may() -> None:
+    codes = {f"127.0.0.{n}": {"symbol": f"DNSBL_O{n}", "points": 4, "description": "Listed."} for n in (2, 3)}
+    table = {"name": "own", "zone": "own.test", "codes": codes}
+    (own,), (trusted,) = (chosen_lists((), [{**table, **more}]) for more in ({}, {"trusted": True}))
+    both = lambda name: found("127.0.0.2", "127.0.0.3")  # noqa: E731
+    assert points(DnsblCheck([own]), both) == 5.0
+    assert points(DnsblCheck([own], most=2.0), both) == 2.0
+    assert points(DnsblCheck([trusted]), both) == 8.0
+    (other,) = chosen_lists((), [{**table, "name": "other", "zone": "other.test", "codes": {
+        "127.0.0.2": {"symbol": "DNSBL_OTHER", "points": 4, "description": "Listed."}}}])  # fmt: skip
+    assert points(DnsblCheck([own, other]), lambda name: found("127.0.0.2")) == 8.0
+
+
+def test_the_cap_follows_a_lower_limit() -> None:
+    dns = {"lists": ["spamhaus-zen"]}
+    for limit, most in ((6.0, 5.0), (2.0, 1.8), ("never", 5.0)):
+        policy = {"greylist": "never", "quarantine": limit, "bounce": "never"}
+        assert configured(Config.from_mapping({"dns": dns, "policy": policy})).most == pytest.approx(most)
+
+
+# ------------------------------------------------------------------------------------------------ settings
+def test_without_its_key_a_list_is_not_asked_and_this_is_said() -> None:
+    lists = chosen_lists(["spamhaus-zen-dqs", "psbl"], environment={})
+    symbols, asked = ask(Envelope(client_ip=ADDRESS), {}, lists)
+    assert asked == ["44.33.22.11.psbl.surriel.com"]
+    assert symbols["DNSBL_NOT_ASKED"].evidence == "spamhaus-zen-dqs: no key in SPAMHAUS_DQS_KEY"
+    assert symbols.keys() == {"DNSBL_NOT_ASKED"}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"own_networks": ["1.2.3.4/33"]}, "dns.own_networks: a network like"),
+        ({"skip": ["co.uk"]}, "dns.skip: a domain like"),
+        ({"lists": ["sorbs"]}, 'list "sorbs" is closed: shut down on 5 June 2024'),
+    ],
+)
+def test_faulty_settings_are_told(table: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingError, match=r"settings: dns\.") as caught:
+        configured(Config.from_mapping({"dns": table}))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "symbol"),
+    [
+        ({}, "DNSBL_UNKNOWN"),
+        ({"kind": "domain", "ask": ["from"]}, "DNSBL_UNKNOWN_DOMAIN"),
+        ({"kind": "url", "ask": ["links"]}, "DNSBL_UNKNOWN_HASH"),
+        ({"kind": "email", "ask": ["from"]}, "DNSBL_UNKNOWN_HASH"),
+        ({"allow": True, "codes": {"127.0.0.2": {"symbol": "DNSWL_OWN", "points": -1, "description": "Good."}}},
+         "DNSWL_UNKNOWN"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_list_has_its_own_unknown(table: dict[str, object], symbol: str) -> None:
+    codes = {"127.0.0.2": {"symbol": "DNSBL_OWN", "points": 1, "description": "Listed."}}
+    lists = chosen_lists((), [{"name": "own", "zone": "own.test", "codes": codes, **table}])
+    dialogue = DnsblCheck(lists).ask(Mail(Message(EVERY_PLACE), SENT))
+    questions = next(dialogue)
+    with pytest.raises(StopIteration) as stop:
+        dialogue.send(tuple(DnsAnswer(DnsState.TIMEOUT) for _ in questions))
+    assert [found.name for found in stop.value.value] == [symbol]
+    assert stop.value.value[0].evidence == "own.test: timeout"
+
+
+def test_a_muted_list_is_unknown_with_its_reason() -> None:
+    muted = DnsAnswer(DnsState.DISABLED, detail="muted: it lists everyone")
+    symbols, _ = ask(Envelope(client_ip=ADDRESS), {"44.33.22.11.bl.test": muted}, (FIRST,))
+    assert symbols["DNSBL_UNKNOWN"].evidence == "bl.test: not believed (it lists everyone)"
 
 
 # ------------------------------------------------------------------------------------------------ questions
@@ -248,7 +388,8 @@ def test_an_address_mapped_into_ipv6_is_asked_for_as_ipv4() -> None:
     "address",
     ["10.1.2.3", "127.0.0.1", "192.168.0.9", "172.31.0.1", "169.254.1.1", "100.64.0.1", "0.0.0.0", "224.0.0.1",
      "255.255.255.255", "192.0.2.1",
-     "198.51.100.7", "203.0.113.9", "198.18.0.1", "2001:db8::7", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"],
+     "198.51.100.7", "203.0.113.9", "198.18.0.1", "2001:db8::7",
+     "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"],
 )  # fmt: skip
 def test_private_and_reserved_addresses_are_not_asked_about(address: str) -> None:
     assert ask(Envelope(client_ip=address), {}) == ({}, [])
