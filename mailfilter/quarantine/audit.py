@@ -100,7 +100,7 @@ def _fault(quarantine: Quarantine, row: Row) -> str:
     if data is None:
         return "missing"
     try:
-        blob = entries_.unpack(quarantine.open(row.receipt, data))
+        blob = entries_.unpack(quarantine.seals.open(row.receipt, data))
     except TamperedError:
         return "damaged"
     good = blob is not None and blob.whole and (blob.receipt, blob.sha256) == (row.receipt, row.digest)
@@ -120,7 +120,7 @@ def _without_row(quarantine: Quarantine, name: str, audit: Audit, repair: bool, 
     if data is None:
         return  # gone meanwhile
     try:
-        blob = entries_.unpack(quarantine.open(name, data))
+        blob = entries_.unpack(quarantine.seals.open(name, data))
     except TamperedError:
         blob = None
     if blob is None or not blob.whole or blob.receipt != name:
@@ -129,7 +129,7 @@ def _without_row(quarantine: Quarantine, name: str, audit: Audit, repair: bool, 
             quarantine.blobs.rename(name, name + ASIDE)
         return
     row = entries_.row(
-        name, blob.stored, State.HELD, blob.sha256, blob.size, blob.facts, quarantine.seal_facts(name, blob.facts)
+        name, blob.stored, State.HELD, blob.sha256, blob.size, blob.facts, quarantine.seals.seal_facts(name, blob.facts)
     )
     there = quarantine.index.waiting(row.identity or "")
     if there is None or not quarantine.blobs.has(there.receipt):

@@ -57,23 +57,26 @@ class Secret:
 class Keyring:
     """The secrets of a file, or of an environment variable (``env:NAME``), or given as they are.
 
-    Raises `StoreError` where they cannot be read or are none.  A file is read again when something turns up that was
-    sealed with a secret that came later.
+    Raises `StoreError` where they cannot be read or are none.  A file is read again when it has changed, so that a
+    process that runs on seals with the newest secret, and opens what another one sealed with it.
     """
 
     def __init__(self, place: str = "", *, secrets: tuple[bytes, ...] = ()) -> None:
         self.place = place or "the given keys"
-        self._source = place
-        self._secrets = tuple(map(Secret, secrets)) if secrets else self._read()
+        self._source, self._version = place, (0, 0)
+        self._secrets = tuple(map(Secret, secrets))
+        if not secrets:
+            self._refresh()
 
     @property
     def newest(self) -> Secret:
         """The secret that seals and signs."""
-        return self._secrets[0]
+        return self.all[0]
 
     @property
     def all(self) -> tuple[Secret, ...]:
         """Every secret, the newest first."""
+        self._refresh()
         return self._secrets
 
     def seal(self, data: bytes, about: str) -> bytes:
@@ -87,7 +90,7 @@ class Keyring:
 
         head = len(_MAGIC) + _NAME
         name, nonce, rest = data[len(_MAGIC) : head], data[head : head + _NONCE], data[head + _NONCE :]
-        secret = self._named(name)
+        secret = next((one for one in self.all if one.name == name), None)
         if secret is None:
             known = ", ".join(one.name.hex() for one in self._secrets)
             raise WrongKeyError(f"{about} is sealed with key {name.hex()}, which is not in {self.place} (has {known})")
@@ -100,29 +103,21 @@ class Keyring:
         """Whether ``data`` is sealed, and with the newest secret."""
         return data.startswith(_MAGIC + self.newest.name)
 
-    def _named(self, name: bytes) -> Secret | None:
-        for fresh in (False, True):
-            if fresh and self._source:
-                self._secrets = self._read()
-            for secret in self._secrets:
-                if secret.name == name:
-                    return secret
-        return None
-
-    def _read(self) -> tuple[Secret, ...]:
+    def _refresh(self) -> None:
+        """Read the secrets where that was not done yet, or the file is another one now."""
+        if not self._source or (self._secrets and self._source.startswith("env:")):
+            return
         if self._source.startswith("env:"):
-            text = os.environ.get(self._source[4:], "")
+            lines = os.environ.get(self._source[4:], "").split()
         else:
-            try:
-                with open(self._source, encoding="ascii") as file:
-                    text = file.read()
-            except (OSError, UnicodeDecodeError) as error:
-                said = getattr(error, "strerror", None) or "is not text"
-                raise StoreError(f"quarantine keys {self._source}: cannot be read: {said}{_HINT}") from None
-        found = tuple(Secret(_decoded(line, self._source)) for line in text.split())
+            version = _version(self._source)
+            if self._secrets and version in (self._version, None):
+                return
+            lines, self._version = _lines(self._source), version or (0, 0)
+        found = tuple(Secret(_decoded(line, self._source)) for line in lines)
         if not found:
             raise StoreError(f"quarantine keys {self._source}: there is no key{_HINT}")
-        return found
+        self._secrets = found
 
 
 class TamperedError(StoreError):
@@ -139,19 +134,48 @@ def is_sealed(data: bytes) -> bool:
 
 def add_key(path: str) -> str:
     """Put a new secret on top of a key file, which only its owner may read; its name, in hex."""
-    old = ""
-    if os.path.exists(path):
-        with open(path, encoding="ascii") as file:
-            old = file.read()
     secret = secrets.token_bytes(_SECRET)
-    part = f"{path}.{secrets.token_hex(4)}.part"
-    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.write(base64.b64encode(secret).decode() + "\n" + old)
-        file.flush()
-        os.fsync(descriptor)
-    os.replace(part, path)
+    _write(path, [base64.b64encode(secret).decode("ascii"), *(_lines(path) if os.path.exists(path) else ())])
     return Secret(secret).name.hex()
+
+
+def drop_old(path: str) -> int:
+    """Leave only the newest secret in a key file; how many went."""
+    newest, *old = _lines(path)
+    _write(path, [newest])
+    return len(old)
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """What changes with a file; `None` if there is none: what was read of it before goes on to be used."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().split()
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or "is not text"
+        raise StoreError(f"quarantine keys {path}: cannot be read: {said}{_HINT}") from None
+
+
+def _write(path: str, lines: list[str]) -> None:
+    """Put a key file in place as a whole: one that is lost half-way would be all that it sealed."""
+    part = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(part, path)
+    except OSError as error:
+        raise StoreError(f"quarantine keys {path}: cannot be written: {error.strerror}") from None
 
 
 def _decoded(line: str, source: str) -> bytes:

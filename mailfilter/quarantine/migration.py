@@ -41,8 +41,8 @@ def _move(
         message = Message(raw)
         known |= {"subject": message.subject[:300], "author": message.header("From")[:300]}
         digest, size = hashlib.sha256(raw).hexdigest(), len(raw)
-        quarantine.blobs.write(receipt, quarantine.seal(receipt, entries_.pack(receipt, stored, raw, known)))
-    sealed = quarantine.seal_facts(receipt, known)
+        quarantine.blobs.write(receipt, quarantine.seals.seal(receipt, entries_.pack(receipt, stored, raw, known)))
+    sealed = quarantine.seals.seal_facts(receipt, known)
     row = entries_.row(receipt, stored, State.DELETED if raw is None else State.HELD, digest, size, known, sealed)
     if quarantine.index.add(row) != receipt:
         quarantine.blobs.remove(receipt)  # the same delivery once more; one of them is enough

@@ -7,14 +7,13 @@ So a process that is killed leaves at worst a file without a row, which `Quarant
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..envelope import Envelope
 from ..errors import StoreError
@@ -24,8 +23,9 @@ from ..verdict import Verdict
 from . import entry as entries_
 from .audit import Audit, verify
 from .entry import Blob, Held
-from .keys import Keyring, is_sealed
+from .keys import Keyring
 from .links import Link, make_token, read_token
+from .seals import Seals
 from .states import GONE, KEPT, SOURCES, WAITS, State, can
 
 _log = logging.getLogger("mailfilter.quarantine")
@@ -87,7 +87,8 @@ class Quarantine:
         alarm: float = 2 * DAY,
         tombstones: float | None = 365 * DAY,
     ) -> None:
-        self.path, self.keys, self.encrypt, self.quota = path, keys, encrypt and keys is not None, quota
+        self.path, self.keys, self.quota = path, keys, quota
+        self.seals = Seals(path, keys, encrypt)
         self.keep, self.alarm, self.tombstones = keep, alarm, tombstones
         self.clock = clock
         self._watched, self._watching = -_WATCH, threading.Lock()
@@ -111,7 +112,7 @@ class Quarantine:
         receipt, stored = secrets.token_hex(8), self.clock()
         known = entries_.facts(raw, envelope, verdict)
         digest = hashlib.sha256(raw).hexdigest()
-        row = entries_.row(receipt, stored, State.HELD, digest, len(raw), known, self.seal_facts(receipt, known))
+        row = entries_.row(receipt, stored, State.HELD, digest, len(raw), known, self.seals.seal_facts(receipt, known))
         there = self.index.waiting(row.identity or "")
         if there is not None and self._intact(there):
             return there.receipt
@@ -121,7 +122,7 @@ class Quarantine:
                 f" {len(raw)} more were to be held; release, delete or expire mail, or raise the quota"
             )
         try:
-            self.blobs.write(receipt, self.seal(receipt, entries_.pack(receipt, stored, raw, known)))
+            self.blobs.write(receipt, self.seals.seal(receipt, entries_.pack(receipt, stored, raw, known)))
             first = self.index.add(row)
         except StoreError:
             self._undo(receipt)
@@ -134,7 +135,7 @@ class Quarantine:
         """Leave a tombstone for a mail that policy deletes: digest, envelope and reasons, without its content."""
         receipt = secrets.token_hex(8)
         known = entries_.facts(b"", envelope, verdict)
-        sealed = self.seal_facts(receipt, known)
+        sealed = self.seals.seal_facts(receipt, known)
         return self.index.add(entries_.row(receipt, self.clock(), State.DELETED, verdict.digest, 0, known, sealed))
 
     def get(self, receipt: str) -> bytes:
@@ -269,15 +270,14 @@ class Quarantine:
 
     def reseal(self) -> int:
         """Seal everything with the newest key (or open everything, without ``encrypt``); how many entries changed."""
-        changed = 0
+        changed, seals = 0, self.seals
         for row in self.rows(Query()):
             data = self.blobs.read(row.receipt) if row.kept else None
-            fresh = [self._is_fresh(octets) for octets in (row.facts, data) if octets is not None]
-            if all(fresh):
+            if seals.fresh(row.facts) and (data is None or seals.fresh(data)):
                 continue
-            self.index.set_facts(row.receipt, self.seal_facts(row.receipt, self.open_facts(row)))
+            self.index.set_facts(row.receipt, seals.seal_facts(row.receipt, seals.open_facts(row)))
             if data is not None:
-                self.blobs.write(row.receipt, self.seal(row.receipt, self.open(row.receipt, data)))
+                self.blobs.write(row.receipt, seals.seal(row.receipt, seals.open(row.receipt, data)))
             changed += 1
         return changed
 
@@ -288,37 +288,7 @@ class Quarantine:
     def blob(self, receipt: str) -> Blob | None:
         """A stored file, opened; `None` where it is missing or its head is damaged.  Raises `WrongKeyError`."""
         data = self.blobs.read(receipt)
-        return None if data is None else entries_.unpack(self.open(receipt, data))
-
-    def seal(self, receipt: str, data: bytes) -> bytes:
-        """``data`` as it is to lie on the disk."""
-        return self.keys.seal(data, f"mail {receipt}") if self.keys and self.encrypt else data
-
-    def open(self, receipt: str, data: bytes) -> bytes:
-        """What `seal` was given; octets that were never sealed are given back."""
-        return self._opened(data, f"mail {receipt}")
-
-    def seal_facts(self, receipt: str, known: dict[str, Any]) -> bytes:
-        """Facts as the index has them."""
-        data = entries_.dump(known)
-        return self.keys.seal(data, f"facts of {receipt}") if self.keys and self.encrypt else data
-
-    def open_facts(self, row: Row) -> dict[str, Any]:
-        """The facts of a row."""
-        known: dict[str, Any] = json.loads(self._opened(row.facts, f"facts of {row.receipt}"))
-        return known
-
-    def _opened(self, data: bytes, about: str) -> bytes:
-        if not is_sealed(data):
-            return data
-        if self.keys is None:
-            raise StoreError(f"quarantine {self.path}: {about} is sealed, and no key is given: set [quarantine] keys")
-        return self.keys.open(data, about)
-
-    def _is_fresh(self, data: bytes) -> bool:
-        if self.keys and self.encrypt:
-            return self.keys.sealed_by_newest(data)
-        return not is_sealed(data)
+        return None if data is None else entries_.unpack(self.seals.open(receipt, data))
 
     def _row(self, receipt: str) -> Row:
         row = self.index.get(receipt)
@@ -327,7 +297,7 @@ class Quarantine:
         return row
 
     def _held(self, row: Row) -> Held:
-        return entries_.held(row, self.open_facts(row))
+        return entries_.held(row, self.seals.open_facts(row))
 
     def _move(self, receipt: str, target: State) -> None:
         kept, waits = target not in GONE, target in WAITS
