@@ -39,3 +39,25 @@ class KeyedStore(Protocol):
     def close(self) -> None:
         """Let go of files and sockets."""
         ...
+
+
+def open_keyed(url: str) -> KeyedStore:
+    """The store that a setting names: "memory", ``redis://host:port/db``, or the path of a SQLite file.
+
+    Raises `StoreError` for a file that cannot be opened and for a URL that cannot be read, `MissingExtraError` where
+    the URL needs a package that is not installed.  A server that does not answer is found out when it is needed.
+    """
+    from .guard import Guarded
+    from .keyed_sqlite import SqliteStore
+
+    if url == "memory":
+        return SqliteStore()
+    scheme, found, _ = url.partition("://")
+    if not found:
+        return Guarded(SqliteStore(url))
+    from .keyed_redis import SCHEMES, RedisStore
+
+    if scheme not in SCHEMES:
+        kinds = ", ".join(f"{kind}://" for kind in SCHEMES)
+        raise StoreError(f"there is no store of the kind {scheme}://; there are {kinds}, a path and memory")
+    return Guarded(RedisStore(url))

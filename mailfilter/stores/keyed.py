@@ -8,7 +8,7 @@ tests hold them to each other.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping
 from typing import NamedTuple
 
 BUCKETS = 12
@@ -64,5 +64,92 @@ class Tally(NamedTuple):
     counters: tuple[Counter, ...]
 
 
-Write = Callable[[bytes, bytes, float], None]
-"""Takes a key, its new entry, and the time at which that is gone."""
+Changes = dict[bytes, tuple[bytes, float]]
+"""New entries by key, each with the time at which it is gone."""
+
+
+def stamp(kind: bytes, now: float) -> bytes:
+    """The entry that says that something is so since ``now``."""
+    return b"%s%.3f" % (kind, now)
+
+
+def settle(attempt: Attempt, values: Values, changes: Changes, timing: Timing, now: float) -> int:
+    """Whole seconds that the attempt has to wait, rounded up; 0 when it passes.
+
+    It passes where any of its keys is known, or where one has waited long enough.  On a pass every key that earns
+    becomes known; otherwise every key that waits and is new remembers since when.  Who comes again too early changes
+    nothing.  A time that is still to come (a clock was set back) counts as now, so no wait becomes longer than it was.
+    """
+    passed, first = False, None
+    for key, role in zip(attempt.keys, attempt.roles, strict=True):
+        value = values.get(key)
+        if value is None:
+            continue
+        if value[:1] == b"k":
+            passed = True
+        elif role & WAITS:
+            since = min(float(value[1:]), now)
+            first = since if first is None else min(first, since)
+    since = now if first is None else first
+    wait = 0 if passed else math.ceil(max(since + timing.wait - now, 0.0))
+    if wait == 0:
+        _pass(attempt, values, changes, timing, now)
+    else:
+        _wait(attempt, values, changes, (stamp(b"w", since), since + timing.window), now)
+    return wait
+
+
+def _pass(attempt: Attempt, values: Values, changes: Changes, timing: Timing, now: float) -> None:
+    for key, role in zip(attempt.keys, attempt.roles, strict=True):
+        if role & EARNS:
+            value = values.get(key, b"")
+            if value[:1] != b"k" or not 0 <= now - float(value[1:]) < timing.lifetime / RENEWALS:
+                values[key] = known = stamp(b"k", now)
+                changes[key] = known, now + timing.lifetime
+
+
+def _wait(attempt: Attempt, values: Values, changes: Changes, entry: tuple[bytes, float], now: float) -> None:
+    for key, role in zip(attempt.keys, attempt.roles, strict=True):
+        if role & WAITS:
+            value = values.get(key)
+            if value is None or float(value[1:]) > now:
+                values[key] = entry[0]
+                changes[key] = entry
+
+
+def count(tally: Tally, values: Values, changes: Changes, now: float) -> tuple[int, ...]:
+    """Total of every counter with this mail in it; the mail is counted unless it passes a binding counter.
+
+    A total covers the current twelfth of the window and the twelve before it, so it is never below the count of any
+    ``seconds`` that end now.  A mail that is not counted does not delay the next one.
+    """
+    parts = [_parts(values.get(counter.key), counter.seconds, now) for counter in tally.counters]
+    adds = [counter.add + sum(key not in values for key in counter.fresh) for counter in tally.counters]
+    totals = tuple(sum(part) + add for (_, part), add in zip(parts, adds, strict=True))
+    pairs = zip(tally.counters, totals, strict=True)
+    if not any(counter.binding and over(counter, total, totals) for counter, total in pairs):
+        for counter, (bucket, part), add in zip(tally.counters, parts, adds, strict=True):
+            if add:
+                part[0] += add
+                values[counter.key] = entry = b"c%d " % bucket + b" ".join(b"%d" % number for number in part)
+                changes[counter.key] = entry, now + counter.seconds * (BUCKETS + 2) / BUCKETS
+    return totals
+
+
+def over(counter: Counter, total: int, totals: tuple[int, ...]) -> bool:
+    """Whether a total passes its counter's number, and its share where it has one."""
+    return total > counter.number and (counter.of < 0 or total > counter.share * totals[counter.of])
+
+
+def _parts(value: bytes | None, seconds: int, now: float) -> tuple[int, list[int]]:
+    """Number of the current bucket, and what was counted in it and the twelve before it."""
+    bucket, part = int(now * BUCKETS // seconds), [0] * (BUCKETS + 1)
+    if value is None:
+        return bucket, part
+    newest, *numbers = map(int, value[1:].split())
+    later = bucket - newest
+    if abs(later) > BUCKETS:
+        return bucket, part
+    if later < 0:  # a clock was set back, or another machine's is ahead: its bucket is counted on
+        return newest, numbers
+    return bucket, part[:later] + numbers[: BUCKETS + 1 - later]
