@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ..errors import StoreError
 from .keyed import Attempt, Tally, Timing
 
 
