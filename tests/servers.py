@@ -1,4 +1,4 @@
-"""Real servers for tests: clamd, rbldnsd, unbound on free loopback ports, their state in a folder of their own.
+"""Real servers for tests: clamd, rbldnsd, nsd, unbound on free loopback ports, their state in a folder of their own.
 
 They are started once a session and stopped at its end whatever happens in between.  A program that is not installed
 skips the tests that need it; with ``MAILFILTER_REQUIRE_SERVERS=1`` it fails them.
@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -134,37 +134,60 @@ def _answers_ping(port: int) -> bool:
 
 
 class Rbldnsd(Server):
-    """Block lists: ``bl.lab.test`` (IPv4) and ``bl6.lab.test`` (IPv6); ``address`` as settings name it."""
+    """Block lists: ``bl.lab.test`` (IPv4), ``bl6.lab.test`` (IPv6), ``uri.lab.test`` (domains).
 
-    def __init__(self, folder: Path) -> None:
+    ``address`` as settings name it; ``more``  names of further zones with the content of ``bl.lab.test``.
+    """
+
+    def __init__(self, folder: Path, more: Sequence[str] = ()) -> None:
         port = free_port(socket.SOCK_DGRAM)
-        for name in ("bl.zone", "bl6.zone"):
+        for name in ("bl.zone", "bl6.zone", "uri.zone"):
             _fill(folder / name)
         folder.chmod(0o755)  # it does not run as root
         self.port, self.address = port, f"127.0.0.1:{port}"
-        zones = ["bl.lab.test:ip4set:bl.zone", "bl6.lab.test:ip6trie:bl6.zone"]
+        zones = ["bl.lab.test:ip4set:bl.zone", "bl6.lab.test:ip6trie:bl6.zone", "uri.lab.test:dnset:uri.zone"]
+        zones += [f"{name}:ip4set:bl.zone" for name in more]
         command = [program("rbldnsd"), "-n", "-e", "-a", "-w", ".", "-b", f"127.0.0.1/{port}", *zones]
         super().__init__(command, folder, lambda: _answers_dns(port), user="rbldns")
 
 
-class Unbound(Server):
-    """A resolver in front of `Rbldnsd`; knows ``static.example`` itself and refuses the rest."""
+class Nsd(Server):
+    """Senders: ``good.example`` with SPF, DKIM (``key`` at ``k._domainkey``) and DMARC; ``mail.test`` with ``more``."""
 
-    def __init__(self, folder: Path, backend: Rbldnsd) -> None:
+    def __init__(self, folder: Path, key: str = "v=DKIM1; p=", more: str = "") -> None:
         port = free_port(socket.SOCK_DGRAM)
-        _fill(folder / "unbound.conf", DIR=str(folder), PORT=str(port), BACKEND=str(backend.port), LONG="x" * 200)
+        _fill(folder / "good.example.zone", KEY=quoted(key), LONG=quoted("x" * 1600))
+        _fill(folder / "mail.test.zone", MORE=more)
+        _fill(folder / "nsd.conf", DIR=str(folder), PORT=str(port))
+        self.port, self.address = port, f"127.0.0.1:{port}"
+        command = [program("nsd"), "-d", "-c", str(folder / "nsd.conf")]
+        super().__init__(command, folder, lambda: _answers_dns(port, "mx.good.example"))
+
+
+def quoted(text: str) -> str:
+    """A TXT record's text as a zone file has it: strings of 200 characters."""
+    return " ".join(f'"{text[at : at + 200]}"' for at in range(0, len(text), 200))
+
+
+class Unbound(Server):
+    """A resolver in front of `Rbldnsd` and, if there is one, `Nsd`; knows ``static.example`` and refuses the rest."""
+
+    def __init__(self, folder: Path, backend: Rbldnsd, senders: Nsd | None = None) -> None:
+        port = free_port(socket.SOCK_DGRAM)
+        ports = {"PORT": str(port), "BACKEND": str(backend.port), "SENDERS": str((senders or backend).port)}
+        _fill(folder / "unbound.conf", DIR=str(folder), LONG="x" * 200, **ports)
         self.address = f"127.0.0.1:{port}"
         command = [program("unbound"), "-d", "-p", "-c", str(folder / "unbound.conf")]
         super().__init__(command, folder, lambda: _answers_dns(port))
 
 
-def _answers_dns(port: int) -> bool:
-    """Whether a question for the test point of bl.lab.test is answered."""
+def _answers_dns(port: int, name: str = "2.0.0.127.bl.lab.test") -> bool:
+    """Whether a question, by default for the test point of bl.lab.test, is answered."""
     import dns.exception
     import dns.message
     import dns.query
 
-    query = dns.message.make_query("2.0.0.127.bl.lab.test", "A")
+    query = dns.message.make_query(name, "A")
     try:
         return bool(dns.query.udp(query, "127.0.0.1", timeout=0.3, port=port).answer)
     except (dns.exception.DNSException, OSError):
@@ -224,5 +247,23 @@ def rbldnsd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rbldnsd]:
 def unbound(tmp_path_factory: pytest.TempPathFactory, rbldnsd: Rbldnsd) -> Iterator[Unbound]:
     """The block lists behind a resolver."""
     server = Unbound(_folder(tmp_path_factory, "unbound"), rbldnsd)
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nsd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nsd]:
+    """Zones of senders; the key is that of ``tests/authentication/signing.py``."""
+    from .authentication.signing import record
+
+    server = Nsd(_folder(tmp_path_factory, "nsd"), record("rsa2048"))
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def resolver(tmp_path_factory: pytest.TempPathFactory, rbldnsd: Rbldnsd, nsd: Nsd) -> Iterator[Unbound]:
+    """The block lists and the senders behind one resolver."""
+    server = Unbound(_folder(tmp_path_factory, "resolver"), rbldnsd, nsd)
     with running(server):
         yield server

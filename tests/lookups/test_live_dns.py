@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mailfilter import Config, Envelope, FilterChain
 from mailfilter.deadline import Deadline
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState
 from mailfilter.lookups.dns import DnsLookup
 
-from ..servers import Rbldnsd, Unbound, free_port
+from ..authentication.signing import sign
+from ..servers import Nsd, Rbldnsd, Unbound, free_port
 
 pytestmark = pytest.mark.server
 
@@ -50,6 +52,11 @@ def server(request: pytest.FixtureRequest) -> str:
         (listed("203.0.113.70"), ("127.0.0.14",)),
         (listed("2001:db8:bad::9", "bl6.lab.test"), ("127.0.0.2",)),
         (listed("2001:db8:1::25", "bl6.lab.test"), ("127.0.0.4",)),
+        ("test.uri.lab.test", ("127.0.0.2",)),
+        ("spam.example.uri.lab.test", ("127.0.0.2",)),
+        ("a.b.spam.example.uri.lab.test", ("127.0.0.2",)),
+        ("phish.example.uri.lab.test", ("127.0.0.8",)),
+        ("multi.example.uri.lab.test", ("127.0.0.14",)),
     ],
 )
 def test_listed(server: str, name: str, records: tuple[str, ...]) -> None:
@@ -65,6 +72,8 @@ def test_listed(server: str, name: str, records: tuple[str, ...]) -> None:
         listed("192.0.2.1"),
         listed("127.0.0.1"),
         listed("2001:db8:bad:1::9", "bl6.lab.test"),
+        "www.phish.example.uri.lab.test",
+        "invalid.uri.lab.test",
     ],
 )
 def test_not_listed(server: str, name: str) -> None:
@@ -82,6 +91,25 @@ def test_texts(server: str) -> None:
     assert answer.records == ("direct source", "exploited", "low quality")
 
 
+def test_all_lists_at_once_and_of_one_connection(server: str) -> None:
+    """Addresses of both families, domains, masks, several codes and texts in one wave, blocking and awaited."""
+    wanted = {
+        DnsQuestion(listed("203.0.113.68")): ("127.0.0.2", "127.0.0.3", "127.0.0.4"),
+        DnsQuestion(listed("203.0.113.68"), "TXT"): ("direct source", "exploited", "low quality"),
+        DnsQuestion(listed("203.0.113.70")): ("127.0.0.14",),
+        DnsQuestion(listed("203.0.113.7")): (),
+        DnsQuestion(listed("2001:db8:bad::9", "bl6.lab.test")): ("127.0.0.2",),
+        DnsQuestion("multi.example.uri.lab.test"): ("127.0.0.14",),
+        DnsQuestion("phish.example.uri.lab.test", "TXT"): ("phishing phish.example",),
+    }
+    questions = list(wanted)
+    for answers in (
+        DnsLookup([server]).ask_many(questions, Deadline.after(5)),
+        asyncio.run(DnsLookup([server]).aask_many(questions, Deadline.after(5))),
+    ):
+        assert {q: a.records for q, a in zip(questions, answers, strict=True)} == wanted
+
+
 def test_a_name_outside_the_zones_is_refused(server: str) -> None:
     answer = both(server, "www.example.org")
     assert (answer.state, answer.records) == (DnsState.REFUSED, ())
@@ -95,6 +123,50 @@ def test_other_types_by_a_resolver(unbound: Unbound) -> None:
 def test_an_answer_too_large_for_udp_comes_by_tcp(unbound: Unbound) -> None:
     answer = both(unbound.address, "big.static.example", "TXT")
     assert answer.records == ("x" * 1600,)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_senders(behind: bool, nsd: Nsd, request: pytest.FixtureRequest) -> None:
+    """Of the server itself, which gives no recursion, and of the resolver before it."""
+    address = request.getfixturevalue("resolver").address if behind else nsd.address
+    assert both(address, "good.example", "MX").records == ("10 mx.good.example", "20 backup.good.example")
+    assert both(address, "mx.good.example", "AAAA").records == ("2001:db8::10",)
+    (spf,) = both(address, "good.example", "TXT").records
+    assert spf == "v=spf1 ip4:192.0.2.0/28 ip4:11.22.33.0/24 include:spf.good.example -all"
+    (key,) = both(address, "k._domainkey.good.example", "TXT").records
+    assert key.startswith("v=DKIM1;")
+    assert len(key) > 255  # longer than one string of a TXT record
+    alias = both(address, "alias.good.example")
+    assert (alias.records, alias.alias) == (("192.0.2.10",), "mx.good.example")
+    assert both(address, "long.good.example", "TXT").records == ("x" * 1600,)  # by TCP
+    missing = both(address, "missing.good.example")
+    assert (missing.state, missing.ttl) == (DnsState.NOT_FOUND, 60)
+    assert both(address, "spf.good.example", "A").state is DnsState.NOT_FOUND
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_mail_through_the_whole_chain(awaited: bool, resolver: Unbound) -> None:
+    lists = [
+        {
+            "name": name,
+            "zone": zone,
+            **more,
+            "codes": {code: {"symbol": name.upper(), "points": 1.0, "description": "Listed."}},
+        }
+        for name, zone, code, more in (
+            ("own_hosts", "bl.lab.test", "127.0.0.4", {}),
+            ("own_domains", "uri.lab.test", "127.0.0.8", {"kind": "domain", "ask": ["links"]}),
+        )
+    ]
+    config = {"dns": {"resolvers": [resolver.address], "custom": lists}, "checks": {"disable": ["content"]}}
+    plain = b"From: Ada <a@good.example>\r\nSubject: hello\r\n\r\nsee http://phish.example/x\r\n"
+    raw = sign(plain, "rsa2048", domain="good.example")
+    envelope = Envelope(client_ip="11.22.33.44", helo="mx.good.example", mail_from="a@good.example", rcpt_to=["b@c.d"])
+    with FilterChain(Config.from_mapping(config), stateless=True) as chain:
+        verdict = asyncio.run(chain.acheck(raw, envelope)) if awaited else chain.check(raw, envelope)
+    names = {symbol.name for symbol in (*verdict.symbols, *verdict.unknown)}
+    assert {"OWN_HOSTS", "OWN_DOMAINS", "SPF_PASS", "DKIM_VALID", "DMARC_PASS"} <= names
+    assert not names & {"CHECK_FAILED", "AUTH_UNKNOWN", "DNSBL_UNKNOWN", "DNSBL_UNKNOWN_DOMAIN"}
 
 
 def test_a_second_question_is_answered_from_the_cache(rbldnsd: Rbldnsd) -> None:
