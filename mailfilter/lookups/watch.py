@@ -43,7 +43,7 @@ class Session:
         book, ask, answered = self._book, list[DnsQuestion](), list[Pair]()
         book.sync()
         for question in questions:
-            zone = book.zone_of(question.name)
+            zone = book.zone_of(question.name) if question.rdtype == "A" else None
             if zone is None:
                 ask.append(question)
             elif reason := book.withheld(zone, question.name):
