@@ -37,9 +37,31 @@ def examine(chain: FilterChain) -> Iterator[Line]:
     yield Line("mailfilter", f"{__version__}, Python {platform.python_version()}")
     yield Line("settings", chain.config.source)
     yield Line("rules", f"{len(chain.catalogue)} symbols of {len(chain.local) + len(chain.asking)} checks")
+    yield from _policy(chain)
     yield from _model(chain)
     yield from _scanner(chain)
     yield from short_lines(chain)
+
+
+def _policy(chain: FilterChain) -> Iterator[Line]:
+    """Rules and lists of senders: how many, which entries are over, and which can never apply."""
+    section, lists = chain.config.policy, chain.senders
+    if section.rules:
+        yield Line("policy", f"{len(section.rules)} rules for recipients and directions")
+    if section.dry_run:
+        yield Line("policy", "dry run: everything is accepted, and only said what would have been done")
+    if lists:
+        yield Line("senders", f"{len(lists.allow)} allow and {len(lists.deny)} deny entries")
+    for name, entry in lists.expired():
+        whom = (*entry.settings.senders, *entry.settings.networks)
+        more = f" and {len(whom) - 1} more" if len(whom) > 1 else ""
+        over = f"ended on {entry.settings.until} and counts for nothing"
+        yield Line("senders", f"{name} entry for {whom[0]}{more} {over}")
+    asking = chain.config.dns.resolvers and chain.config.authentication.enabled
+    idle = [entry for entry in lists.allow if entry.proof and "address" not in entry.proof]
+    if idle and not asking:
+        hint = "no resolver is configured (dns.resolvers), or authentication is off"
+        yield Line("senders", f"{len(idle)} allow entries can never be proved: {hint}", wrong=True)
 
 
 def _model(chain: FilterChain) -> Iterator[Line]:

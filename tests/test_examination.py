@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,23 @@ def test_nothing_configured_is_said_and_nothing_is_wrong() -> None:
     assert not any(line.wrong for line in found)
     assert [line.subject for line in found] == ["mailfilter", "settings", "rules", "model", "virus", "dns"]
     assert "every mail is shown as unscanned" in found[4].text
+
+
+def test_rules_and_lists_of_senders_are_looked_over() -> None:
+    senders = {
+        "allow": [{"senders": ["a.example", "b.example"], "proof": ["dkim"], "until": date(2020, 1, 31)}],
+        "deny": [{"networks": ["192.0.2.0/24"]}],
+    }
+    table = {"senders": senders, "policy": {"rules": [{"recipients": ["example.org"], "bounce": 20}], "dry_run": True}}
+    assert [line.text for line in about("policy", table)] == [
+        "1 rules for recipients and directions",
+        "dry run: everything is accepted, and only said what would have been done",
+    ]
+    counted, over, idle = about("senders", table)
+    assert counted.text == "1 allow and 1 deny entries"
+    assert "allow entry for a.example and 1 more ended on 2020-01-31 and counts for nothing" in over.text
+    assert (over.wrong, idle.wrong) == (False, True)
+    assert "1 allow entries can never be proved: no resolver is configured" in idle.text
 
 
 def test_a_scanner_that_is_right(scanner: FakeClamd) -> None:

@@ -46,9 +46,9 @@ def chain_of():
         ]
         key = repr(case.settings)
         if lookups:
-            return FilterChain(Config.from_mapping(case.settings, case.file), lookups=lookups)
+            return FilterChain(Config.from_mapping(case.settings, case.file), lookups=lookups, stateless=True)
         if key not in chains:
-            chains[key] = FilterChain(Config.from_mapping(case.settings, case.file))
+            chains[key] = FilterChain(Config.from_mapping(case.settings, case.file), stateless=True)
         return chains[key]
 
     return get

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfilter.classifier import Clue
-from mailfilter.decision import ACTIONS, Action, GreylistState, Marks, Policy, Reason, decide
 from mailfilter.counterfactual import alternatives
+from mailfilter.decision import ACTIONS, Action, GreylistState, Marks, Policy, Reason, decide
 from mailfilter.replies import smtp_reply
 from mailfilter.report import explain, headers, rewrite
 from mailfilter.scoring import Hits, Weights, contributions, score
