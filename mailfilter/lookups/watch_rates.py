@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 EVERYONE, NO_ONE = "everyone", "no one"
 SURE = math.log(1e9)
@@ -60,27 +61,39 @@ class Window:
 def suspicion(window: Window, history: History) -> str:
     """`EVERYONE`, `NO_ONE`, or ``""`` where the window may be chance."""
     asked = len(window.seen)
-    if asked < FEWEST:
+    if asked < FEWEST or history.asked <= 0:
         return ""
     share = window.listed / asked
     if share >= NEARLY_ALL:
-        usual = usual_share(history, highest=True)
-        return EVERYONE if share > usual and asked * divergence(share, usual) > SURE else ""
+        return EVERYONE if _impossible(share, asked, history, highest=True) else ""
     if not window.listed:
-        usual = usual_share(history, highest=False)
-        return NO_ONE if asked * divergence(0.0, usual) > SURE else ""
+        return NO_ONE if _impossible(share, asked, history, highest=False) else ""
     return ""
+
+
+def _impossible(share: float, asked: int, history: History, highest: bool) -> bool:
+    """Whether chance does not give such a share; the share that was seen is asked first, because that is cheap."""
+    seen = history.listed / history.asked
+    if (share <= seen if highest else share >= seen) or asked * divergence(share, seen) <= SURE:
+        return False
+    usual = _usual(history.asked, history.listed, highest)
+    return (share > usual if highest else share < usual) and asked * divergence(share, usual) > SURE
 
 
 def usual_share(history: History, highest: bool) -> float:
     """The highest, or lowest, share that a list may have had, given what it has said."""
-    if history.asked <= 0:
+    return _usual(history.asked, history.listed, highest)
+
+
+@lru_cache(maxsize=256)
+def _usual(asked: float, listed: float, highest: bool) -> float:
+    if asked <= 0:
         return 1.0 if highest else 0.0
-    seen = min(max(history.listed / history.asked, 0.0), 1.0)
+    seen = min(max(listed / asked, 0.0), 1.0)
     inside, outside = seen, 1.0 if highest else 0.0
     for _ in range(40):
         middle = (inside + outside) / 2
-        if history.asked * divergence(seen, middle) > HISTORY_SURE:
+        if asked * divergence(seen, middle) > HISTORY_SURE:
             outside = middle
         else:
             inside = middle
