@@ -26,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-points", type=float, default=6.0, metavar="N", help="most points of a rule (6)")
     parser.add_argument("--alpha", type=float, default=0.3, metavar="N", help="pull towards the points of now (0.3)")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="parts of the cross-validation (5)")
+    parser.add_argument("--by-table", action="store_true", help="leave out one table at a time instead of --folds")
+    parser.add_argument(
+        "--balance", type=float, default=0.0, metavar="N", help="0: each mail counts the same (default); 1: each table"
+    )
     parser.add_argument(
         "--cap", type=_cap, action="append", default=[], metavar="GROUP=POINTS", help="cap of a group; may repeat"
     )
@@ -51,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
         max_points=args.max_points,
         alpha=args.alpha,
         folds=args.folds,
+        by_table=args.by_table,
+        balance=args.balance,
         scores=config.scores,
         caps={**config.groups, **dict(args.cap)},
         ranges=dict(args.range),

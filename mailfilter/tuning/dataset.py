@@ -21,7 +21,8 @@ class Dataset:
     """Labelled mails × symbols.
 
     ``names``, ``groups``, ``defaults``  symbol, group and catalogue points of each column; ``x``  values, CSR
-    (mails, columns); ``spam``  bool (mails,); ``digest``  uint8 (mails, 32); ``line``  of the index, 0 if none.
+    (mails, columns); ``spam``  bool (mails,); ``digest``  uint8 (mails, 32); ``line``  of the index, 0 if none;
+    ``source``  number of the table that the mail is of.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Dataset:
     spam: NDArray[np.bool_]
     digest: NDArray[np.uint8]
     line: NDArray[np.int32]
+    source: NDArray[np.int64]
 
     @property
     def tunable(self) -> NDArray[np.bool_]:
@@ -48,6 +50,7 @@ class Dataset:
             self.spam[chosen],
             self.digest[chosen],
             self.line[chosen],
+            self.source[chosen],
         )
 
 
@@ -72,7 +75,9 @@ def read(tables: Sequence[str | Path | Table]) -> Dataset:
         kind = "ham" if spam.all() and len(spam) else "spam" if len(spam) else "labelled mail"
         raise StoreError(f"{named}: holds no {kind}; a fit needs labelled mail of both kinds")
     _contradictions(named, digest, spam)
-    return Dataset(tuple(first["symbols"]), tuple(first["groups"]), np.array(first["defaults"]), x, spam, digest, line)
+    names, groups, defaults = tuple(first["symbols"]), tuple(first["groups"]), np.array(first["defaults"])
+    source = np.repeat(np.arange(len(parts)), [len(part[1]) for part in parts])
+    return Dataset(names, groups, defaults, x, spam, digest, line, source)
 
 
 def _labelled(table: Table) -> tuple[Any, Any, Any, Any]:
@@ -94,6 +99,20 @@ def _contradictions(named: str, digest: NDArray[np.uint8], spam: NDArray[np.bool
             f"{named}: {int(both.sum())} mails are labelled both ham and spam, "
             f"the first has digest {digest[row].tobytes().hex()[:16]}…"
         )
+
+
+def importance(data: Dataset, balance: float) -> NDArray[np.float64]:
+    """Weight of each mail, mean 1 in each class: those of a table weigh the number of its class there to -``balance``.
+
+    0: every mail counts the same; 1: every table does, so that a large one does not decide alone.
+    """
+    result = np.ones(len(data.spam))
+    for spam in (False, True):
+        members = data.spam == spam
+        sizes = np.bincount(data.source[members])
+        raw = sizes[data.source[members]].astype(np.float64) ** -balance
+        result[members] = raw / raw.mean()
+    return result
 
 
 def folds(data: Dataset, count: int) -> NDArray[np.int64]:

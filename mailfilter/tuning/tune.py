@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import MailFilterError
 from ..scoring import MAX_POINTS, cap_fault
 from ..symbols import GROUPS
-from .dataset import Dataset, folds
+from .dataset import Dataset, folds, importance
 from .estimator import PointsClassifier
 from .limits import Limits, choose
 from .worth import Judged, RuleWorth, worth
@@ -32,7 +32,9 @@ class Options:
     ``max_points``  most points of a rule either way; a rule whose default is larger keeps that as its bound.
     ``alpha``       pull towards the points that a rule has now.
     ``sharpness``   log-odds per point.
-    ``folds``       parts of the cross-validation.
+    ``folds``       parts of the cross-validation; ``by_table``: each table is one, so that limits and errors are those
+                    of mail from places that the fit has not seen.
+    ``balance``     0: every mail counts the same in the fit; 1: every table does, per class.
     ``scores``      points that rules have now, where not the catalogue's.
     ``caps``        points by group.
     ``ranges``      lowest and highest points of single rules; equal ones fix a rule.
@@ -46,6 +48,8 @@ class Options:
     alpha: float = 0.3
     sharpness: float = 1.0
     folds: int = 5
+    by_table: bool = False
+    balance: float = 0.0
     scores: Mapping[str, float] = field(default_factory=dict)
     caps: Mapping[str, float] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -99,11 +103,12 @@ def tune(data: Dataset, options: Options | None = None) -> Tuned:
             groups=group if len(caps) else None,
             caps=caps if len(caps) else None,
         )
-        return made.fit(data.x[rows], data.spam[rows])
+        return made.fit(data.x[rows], data.spam[rows], importance(data.rows(rows), options.balance))
 
-    fold = folds(data, options.folds)
-    left_out, each = np.zeros(len(fold)), np.zeros((options.folds, len(data.names)))
-    for number in range(options.folds):
+    fold = data.source if options.by_table else folds(data, options.folds)
+    count = int(fold.max()) + 1
+    left_out, each = np.zeros(len(fold)), np.zeros((count, len(data.names)))
+    for number in range(count):
         out = fold == number
         if not out.any():
             continue
@@ -112,7 +117,7 @@ def tune(data: Dataset, options: Options | None = None) -> Tuned:
     limits = choose(left_out, data.spam, options.max_fp, options.max_delayed, options.certain)
     whole = fitted(np.ones(len(fold), np.bool_))
     points = np.round(whole.coef_, 3) + 0.0
-    weight = np.where(data.spam, 1.0, options.cost_ham)
+    weight = np.where(data.spam, 1.0, options.cost_ham) * importance(data, options.balance)
     judged = Judged(fold, each, group, caps, weight, options.sharpness, limits.quarantine, whole.limit)
     return Tuned(data, options, whole, points, left_out, limits, worth(data, points, judged))
 
@@ -139,6 +144,7 @@ def _check(data: Dataset, options: Options) -> None:
             ("max-delayed", options.max_delayed, 0.0, 0.5),
             ("max-points", options.max_points, 0.001, MAX_POINTS),
             ("alpha", options.alpha, 0.0, 1e6),
+            ("balance", options.balance, 0.0, 1.0),
         )
         if (fault := "" if low <= value <= high else f"--{name} is from {low:g} to {high:g}, not {value:g}")
     ]
@@ -147,6 +153,8 @@ def _check(data: Dataset, options: Options) -> None:
             f"--max-delayed ({options.max_delayed:g}) is below --max-fp ({options.max_fp:g}): more ham would be held "
             "than delayed"
         )
+    if options.by_table:
+        faults += _too_few_tables(data)
     smallest = min(int(data.spam.sum()), int((~data.spam).sum()))
     if not 2 <= options.folds <= smallest:
         faults.append(f"--folds is from 2 to {smallest}, the rarer of ham and spam, not {options.folds}")
@@ -162,3 +170,12 @@ def _check(data: Dataset, options: Options) -> None:
         faults.extend([wrong] if wrong else [])
     if faults:
         raise MailFilterError("tune: " + "; ".join(faults))
+
+
+def _too_few_tables(data: Dataset) -> list[str]:
+    """What keeps tables from being left out one by one: too few, or one that holds all ham or all spam."""
+    count = int(data.source.max()) + 1
+    if count < 2:
+        return ["--by-table needs two tables or more"]
+    alone = [number for number in range(count) if len(set(data.spam[data.source != number].tolist())) < 2]
+    return [f"--by-table: without table {number + 1} the others hold one class only" for number in alone]

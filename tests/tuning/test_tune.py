@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,7 +21,7 @@ from mailfilter.cli import main
 from mailfilter.errors import MailFilterError
 from mailfilter.rescoring import rescore
 from mailfilter.tuning import Options, read, tune
-from mailfilter.tuning.dataset import folds
+from mailfilter.tuning.dataset import folds, importance
 from mailfilter.tuning.limits import LOWEST, Rate, choose
 from mailfilter.tuning.report import report
 from mailfilter.tuning.settings import dump, settings
@@ -38,6 +39,19 @@ def mails(count: int = 240) -> Iterator[ArchivedMail]:
         ident = b"Message-ID: <%d@example.org>\n" % number if random.random() < (0.3 if spam else 0.95) else b""
         raw = b"From: a@example.org\nTo: b@example.org\nSubject: %b\n%b%b\nmail %d\n" % (subject, date, ident, number)
         yield ArchivedMail(f"box#{number}", raw, "spam" if spam else "ham", number + 1)
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small table from elsewhere: what pads its subject there is ham."""
+    path = tmp_path_factory.mktemp("second") / "hits.npz"
+    with FilterChain(Config.from_mapping(SETTINGS), stateless=True) as chain:
+        turned = (
+            ArchivedMail(mail.path, mail.raw + b"elsewhere\n", "ham" if mail.label == "spam" else "spam", mail.line)
+            for mail in mails(30)
+        )
+        rescore(chain, turned, path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +238,35 @@ def test_never_stays_never(table: Path) -> None:
 def test_settings_say_what_they_were_made_from(table: Path) -> None:
     text = settings(tune(read([table])), {}, "hits.npz")
     assert text.startswith("# made by `mailfilter tune` of hits.npz: 160 ham, 80 spam\n")
+
+
+def test_a_small_table_weighs_as_much_as_a_large_one_when_tables_are_balanced(table: Path, second: Path) -> None:
+    data = read([table, second])
+    assert data.source.tolist() == [0] * 240 + [1] * 30
+    column = data.names.index("SUBJECT_PADDED")
+    heavy, even = (tune(data, Options(max_fp=0.3, max_delayed=0.5, balance=b)).points[column] for b in (0.0, 1.0))
+    assert even < heavy
+    weight = importance(data, 1.0)
+    for spam in (False, True):
+        sums = [weight[(data.source == number) & (data.spam == spam)].sum() for number in (0, 1)]
+        assert sums[0] == pytest.approx(sums[1])
+    assert importance(data, 0.0).tolist() == [1.0] * 270
+
+
+def test_leaving_out_tables_shows_what_does_not_carry_over(table: Path, second: Path) -> None:
+    data = read([table, second])
+    options = Options(max_fp=0.3, max_delayed=0.5)
+    mixed, apart = (tune(data, replace(options, by_table=by_table)) for by_table in (False, True))
+    small = data.source == 1
+    alone = tune(data.rows(~small), options)
+    assert apart.left_out[small] == pytest.approx(alone.estimator.points(data.x[small]))
+    assert mixed.left_out[small] != pytest.approx(apart.left_out[small])
+
+
+def test_tables_that_cannot_be_left_out_are_named(table: Path) -> None:
+    data = read([table])
+    with pytest.raises(MailFilterError, match="two tables or more"):
+        tune(data, Options(by_table=True))
+    two = replace(data, source=data.spam.astype(np.int64))
+    with pytest.raises(MailFilterError, match="without table 1 the others hold one class only"):
+        tune(two, Options(by_table=True))
