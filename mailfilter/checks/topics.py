@@ -26,6 +26,8 @@ TEXTS = 3
 TELLING, COMMON = 2, 1
 """What a phrase of each kind is worth; a topic begins at `TELLING` and is full at `FULL`."""
 FULL = 6
+FIRST = 0.4
+"""Grade of a topic that just begins."""
 SHOWN = 3
 """Phrases that are shown as evidence."""
 
@@ -90,9 +92,9 @@ def _findings(message: Message, numbers: Sequence[int]) -> Iterator[Symbol]:
     for topic, some in by_topic.items():
         worth = sum(kinds[number].worth for number in some)
         if worth >= TELLING:
-            graded[topic] = value = min(1.0, (worth - 1) / (FULL - 1))
+            graded[topic] = value = round(min(1.0, FIRST + (1 - FIRST) * (worth - TELLING) / (FULL - TELLING)), 3)
             words = ", ".join(repr(phrases.texts[number].decode().strip()) for number in some[:SHOWN])
-            yield Symbol(topic, round(value, 3), words)
+            yield Symbol(topic, value, words)
     if graded:
         yield from _beside(message, graded)
 
