@@ -16,6 +16,7 @@ from .lookups import ScanQuestion
 from .message import Message
 from .policy.copies import Outcome
 from .quarantine import Quarantine
+from .remembering import delivered
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ _log = logging.getLogger("mailfilter")
 
 def act(chain: FilterChain, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
     """See `FilterChain.act`."""
+    done = _stored(chain, raw, envelope, verdict)
+    delivered(chain, envelope, done)
+    return done
+
+
+def _stored(chain: FilterChain, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
     quarantine = chain.quarantine
     if quarantine is None or verdict.intended is not None:
         return verdict

@@ -101,8 +101,15 @@ def greylist(config: Config) -> Greylist | None:
     section = config.greylist
     if section.store == "off":
         return None
-    path = ":memory:" if section.store == "memory" else section.store
-    return Greylist(path, wait=section.wait, window=section.window, lifetime=section.lifetime)
+    return Greylist(
+        section.store,
+        always=section.mode == "always",
+        wait=section.wait,
+        window=section.window,
+        lifetime=section.lifetime,
+        ipv4_prefix=section.ipv4_prefix,
+        ipv6_prefix=section.ipv6_prefix,
+    )
 
 
 def quarantine(config: Config) -> Quarantine | None:

@@ -77,6 +77,8 @@ class GreylistState(IntEnum):
     NOT_ASKED = 0
     WAIT = 1
     PASSED = 2
+    WAIT_ALWAYS = 3
+    """As `WAIT`, and so would a mail that its score lets in: everybody's first attempt is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,8 @@ def decide_each(
     if greylist is not None:
         passed = (actions == Action.GREYLIST.severity) & (greylist == GreylistState.PASSED)
         actions[passed], reasons[passed] = Action.ACCEPT.severity, Reason.GREYLIST_PASSED
+        waiting = (actions == Action.ACCEPT.severity) & (greylist == GreylistState.WAIT_ALWAYS)
+        actions[waiting] = Action.GREYLIST.severity
     flags = [marks.flags for _, marks in governing]
     marked = np.flatnonzero(flagged(hits, np.bitwise_or.reduce(flags)))
     if len(marked):

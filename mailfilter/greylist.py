@@ -1,7 +1,9 @@
-"""Greylisting (RFC 6647): in the doubtful band, let the sender's queue prove itself by coming back.
+"""Greylisting (RFC 6647): let the sender's queue prove itself by coming back.
 
-The key is the client's network (/24, /64), the sender and each recipient.  A store that fails means "do not
-greylist", never "delay for ever".  State is kept in SQLite, in memory or in a file that processes share.
+An attempt goes by two names: the client's network with sender and recipient, and the mail itself with sender and
+recipient, so that a retry from another host of a sender's pool is recognised.  Known good senders do not wait: those
+who came back before, domains proved by DMARC, SPF or DKIM from which mail was let in before, and addresses that the
+recipient has written to.  A store that fails means "do not greylist", never "delay for ever".
 """
 
 from __future__ import annotations
@@ -9,20 +11,24 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import logging
-import sqlite3
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from .decision import GreylistState
 from .envelope import Envelope
 from .errors import StoreError
+from .message import Message
+from .policy.addresses import domain_of, folded
+from .stores import KeyedStore, open_keyed
+from .stores.guard import Complaint
+from .stores.keyed import EARNS, RENEWALS, VOUCHES, WAITS, Attempt, Timing, stamp
 
-_log = logging.getLogger("mailfilter.greylist")
-
-_SCHEMA = "CREATE TABLE IF NOT EXISTS triplet (key BLOB PRIMARY KEY, first REAL, passed REAL) WITHOUT ROWID"
-_EXPIRE_EVERY = 1000
+_PENPAL = b"penpals\0"
+_REMEMBERED = 10_000
+"""Domains of which a process keeps in mind that it has noted them."""
+_BLANKS = b" \t\r\n"
 
 
 class GreylistAnswer(NamedTuple):
@@ -32,82 +38,167 @@ class GreylistAnswer(NamedTuple):
     wait: int = 0
 
 
+class Asking(NamedTuple):
+    """A mail as the greylist sees it.
+
+    ``body``  `body_digest`, or ``b""`` to go by the network alone; ``domains``  those that authentication proves it to
+    be of; ``doubted``  whether authentication speaks against the sender, who is then nobody's correspondent.
+    """
+
+    envelope: Envelope
+    body: bytes = b""
+    domains: tuple[str, ...] = ()
+    doubted: bool = False
+
+
 class Greylist:
     """Remembers who came, when, and who came back.
 
-    ``path``  database file or ``":memory:"``; ``wait``, ``window``, ``lifetime`` in seconds as in the settings;
-    ``clock``  seconds since the epoch.  Raises `StoreError` when the file cannot be opened at start.
+    ``store``  a `KeyedStore` or what `open_keyed` takes; ``wait``, ``window``, ``lifetime`` in seconds and
+    ``ipv4_prefix``, ``ipv6_prefix`` in bits as in the settings; ``always``  whether to ask about every mail that would
+    be accepted, not only in the doubtful band; ``clock``  seconds since the epoch.
+
+    Raises `StoreError` when the store cannot be opened at start.  Safe to use from several threads.
     """
 
     def __init__(
         self,
-        path: str = ":memory:",
+        store: str | KeyedStore = "memory",
         *,
+        always: bool = False,
         wait: float = 180,
         window: float = 172_800,
         lifetime: float = 3_110_400,
+        ipv4_prefix: int = 24,
+        ipv6_prefix: int = 64,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wait, self._window, self._lifetime, self._clock = wait, window, lifetime, clock
-        self._lock = threading.Lock()
-        self._writes = 0
-        try:
-            self._db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(_SCHEMA)
-        except sqlite3.Error as error:
-            raise StoreError(f"greylist {path}: cannot be opened: {error}") from None
+        self.store = open_keyed(store) if isinstance(store, str) else store
+        self.always = always
+        self._timing = Timing(wait, window, lifetime)
+        self._prefixes = ipv4_prefix, ipv6_prefix
+        self._clock = clock
+        self._legacy = bool(getattr(self.store, "legacy", False))
+        self._noted: dict[str, float] = {}
+        self._complain = Complaint(logging.getLogger("mailfilter.greylist"), "greylist, nobody has to wait")
 
-    def ask(self, envelope: Envelope) -> GreylistAnswer:
+    def ask(self, envelope: Envelope, body: bytes = b"", domains: tuple[str, ...] = ()) -> GreylistAnswer:
         """Note the attempt and say whether the sender may pass; with several recipients the longest wait counts."""
-        keys = triplets(envelope)
-        if not keys:
-            return GreylistAnswer(GreylistState.NOT_ASKED)
-        now = self._clock()
+        return self.ask_many([Asking(envelope, body, domains)])[0]
+
+    def ask_many(self, askings: Sequence[Asking]) -> list[GreylistAnswer]:
+        """`ask` for several mails in order, in one transaction or one round trip of the store."""
+        attempts: list[Attempt] = []
+        ends = []
+        for asking in askings:
+            attempts.extend(self._attempts(asking))
+            ends.append(len(attempts))
         try:
-            with self._lock:
-                waits = [self._attempt(key, now) for key in keys]
-        except sqlite3.Error as error:
-            _log.error("greylist store failed, not greylisting: %s", error)
-            return GreylistAnswer(GreylistState.PASSED)
-        longest = max(waits)
-        if longest > 0:
-            return GreylistAnswer(GreylistState.WAIT, int(-(-longest // 1)))
-        return GreylistAnswer(GreylistState.PASSED)
+            waits = self.store.attempt(attempts, self._timing, self._clock()) if attempts else []
+        except StoreError as error:
+            self._complain(error)
+            waits = [0] * len(attempts)
+        answers, start = [], 0
+        for asking, end in zip(askings, ends, strict=True):
+            answers.append(_answer(asking.envelope, waits[start:end]))
+            start = end
+        return answers
+
+    def sent(self, envelope: Envelope) -> None:
+        """Note that one of our users has written: the recipients' answers will not have to wait."""
+        if envelope.mail_from:
+            ours = folded(envelope.mail_from)
+            now = self._clock()
+            entries = {_pair(folded(theirs), ours) + _PENPAL: stamp(b"k", now) for theirs in envelope.rcpt_to}
+            self._put(entries, now)
+
+    def welcomed(self, domains: Iterable[str]) -> None:
+        """Note that mail which is proved to be of these domains was accepted on its own merits."""
+        now, fresh = self._clock(), self._timing.lifetime / RENEWALS
+        new = [domain for domain in domains if not 0 <= now - self._noted.get(domain, -fresh) < fresh]
+        if new and self._put({_domain(domain): stamp(b"k", now) for domain in new}, now):
+            if len(self._noted) > _REMEMBERED:
+                self._noted.clear()
+            self._noted.update(dict.fromkeys(new, now))
 
     def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        """Close the store."""
+        self.store.close()
 
-    def _attempt(self, key: bytes, now: float) -> float:
-        """Seconds that this triplet still has to wait; 0 when it may pass."""
-        self._expire(now)
-        row = self._db.execute("SELECT first, passed FROM triplet WHERE key = ?", (key,)).fetchone()
-        known = row is not None and now - (row[1] or row[0]) < (self._lifetime if row[1] else self._window)
-        if not known:
-            self._db.execute("REPLACE INTO triplet VALUES (?, ?, NULL)", (key, now))
-            return self._wait
-        left = 0.0 if row[1] else float(row[0]) + self._wait - now
-        if left <= 0:
-            self._db.execute("UPDATE triplet SET passed = ? WHERE key = ?", (now, key))
-            return 0.0
-        # A clock that was set back must not make the wait longer than it ever was.
-        return min(left, self._wait)
+    def _put(self, entries: dict[bytes, bytes], now: float) -> bool:
+        try:
+            self.store.put(entries, self._timing.lifetime, now)
+        except StoreError as error:
+            self._complain(error)
+            return False
+        return True
 
-    def _expire(self, now: float) -> None:
-        self._writes += 1
-        if self._writes % _EXPIRE_EVERY == 0:
-            self._db.execute("DELETE FROM triplet WHERE passed IS NULL AND first < ?", (now - self._window,))
-            self._db.execute("DELETE FROM triplet WHERE passed < ?", (now - self._lifetime,))
+    def _attempts(self, asking: Asking) -> Iterator[Attempt]:
+        """One attempt for each recipient; none where client, sender or recipients are not known or need not wait."""
+        envelope = asking.envelope
+        if envelope.client_ip is None or envelope.mail_from is None or _ours(envelope):
+            return
+        sender = folded(envelope.mail_from)
+        network = _network(envelope.client_ip, *self._prefixes)
+        domains = tuple(map(_domain, asking.domains))
+        roles = bytes([EARNS | WAITS]) + bytes([EARNS]) * len(domains)
+        body = bool(asking.body)
+        penpal = bool(sender) and not asking.doubted
+        roles += bytes([WAITS]) * body + bytes([VOUCHES]) * (penpal + self._legacy)
+        for recipient in dict.fromkeys(map(folded, envelope.rcpt_to)):
+            pair = _pair(sender, recipient)
+            keys = [pair + network, *domains]
+            if body:
+                keys.append(pair + asking.body)
+            if penpal:
+                keys.append(pair + _PENPAL)
+            if self._legacy:
+                keys.append(_legacy_key(envelope.client_ip, sender, recipient))
+            yield Attempt(tuple(keys), roles)
 
 
-def triplets(envelope: Envelope) -> tuple[bytes, ...]:
-    """Greylist keys of an envelope, one per recipient; none where client, sender or recipients are not known."""
-    if envelope.client_ip is None or envelope.mail_from is None or not envelope.rcpt_to:
-        return ()
-    bits = 24 if "." in envelope.client_ip else 64
-    network = ipaddress.ip_network(f"{envelope.client_ip}/{bits}", strict=False)
-    sender = envelope.mail_from.lower()
-    texts = sorted({f"{network}\0{sender}\0{recipient.lower()}" for recipient in envelope.rcpt_to})
-    return tuple(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in texts)
+def body_digest(message: Message) -> bytes:
+    """Eight bytes that stay the same when a mail is sent again, by whatever host: of its Message-ID and its body.
+
+    Blanks and line ends do not count (some relays fold and trim), other headers do not either (trace fields differ).
+    """
+    raw = message.raw
+    ends = [at + len(end) for end in (b"\n\n", b"\n\r\n") if (at := raw.find(end)) >= 0]
+    body = raw[min(ends) :] if ends else b""
+    name = message.header("Message-ID").encode("utf-8", "replace")
+    return hashlib.blake2b(name + b"\0" + body.translate(None, _BLANKS), digest_size=8, person=b"body").digest()
+
+
+def _answer(envelope: Envelope, waits: Sequence[int]) -> GreylistAnswer:
+    if not waits:
+        return GreylistAnswer(GreylistState.PASSED if _ours(envelope) else GreylistState.NOT_ASKED)
+    longest = max(waits)
+    return GreylistAnswer(GreylistState.WAIT if longest else GreylistState.PASSED, longest)
+
+
+def _ours(envelope: Envelope) -> bool:
+    """Whether the mail is our own users': whoever has logged in has proved more than a retry does."""
+    return envelope.auth_user is not None or envelope.direction != "inbound"
+
+
+def _pair(sender: str, recipient: str) -> bytes:
+    """First half of every key of this sender and recipient, so that stores find all of them in one place."""
+    return hashlib.sha256(f"{sender}\0{recipient}".encode("utf-8", "surrogateescape")).digest()[:8]
+
+
+def _domain(name: str) -> bytes:
+    return hashlib.sha256(b"domain\0" + domain_of(name.lower()).encode("utf-8", "surrogateescape")).digest()[:16]
+
+
+@lru_cache(4096)
+def _network(address: str, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
+    """Second half of the key of a client's network."""
+    network = ipaddress.ip_network(f"{address}/{ipv6_prefix if ':' in address else ipv4_prefix}", strict=False)
+    return hashlib.blake2b(str(network).encode(), digest_size=8, person=b"network").digest()
+
+
+def _legacy_key(address: str, sender: str, recipient: str) -> bytes:
+    """The key that the first version of the greylist's file had for a triplet, shortened as the migration does it."""
+    network = ipaddress.ip_network(f"{address}/{64 if ':' in address else 24}", strict=False)
+    text = f"{network}\0{sender}\0{recipient}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:16]

@@ -212,12 +212,17 @@ class AuthenticationSection:
 
 @dataclass(frozen=True, slots=True)
 class GreylistSection:
-    """[greylist]  what the chain remembers of senders in the doubtful band"""
+    """[greylist]  whom to send away for the first time, and what is remembered of senders"""
 
-    store: str = setting("memory", "text", '"memory", "off", or the path of a database file')
-    wait: float = setting(180, "number", "seconds until a retry is let in", low=1, high=3600)
-    window: float = setting(172_800, "number", "seconds within which the retry must come", low=60)
-    lifetime: float = setting(3_110_400, "number", "seconds that a sender who came back stays known", low=60)
+    store: str = setting("memory", "text", '"memory", "off", a database file\'s path, or redis://host:port/db')
+    mode: str = setting(
+        "band", "text", '"band": where the score is doubtful; "always": everybody not known', choices=("band", "always")
+    )
+    wait: float = setting(180, "number", "seconds until a retry is let in", low=60, high=300)
+    window: float = setting(172_800, "number", "seconds within which the retry must come", low=600)
+    lifetime: float = setting(3_110_400, "number", "seconds that a sender who came back stays known", low=600)
+    ipv4_prefix: int = setting(24, "integer", "bits of an IPv4 address that name the sender's network", low=8, high=32)
+    ipv6_prefix: int = setting(64, "integer", "bits of an IPv6 address that name it", low=16, high=128)
 
 
 @dataclass(frozen=True, slots=True)

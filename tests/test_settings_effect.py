@@ -609,7 +609,7 @@ def store(folder: Path) -> tuple[Any, Any]:
 
 def greylist(key: str, value: float) -> Callable[[Path], tuple[Any, Any]]:
     """What the chain's own greylist says at the moments when only ``key`` makes a difference."""
-    moments = {"wait": [50.0], "window": [4000.0], "lifetime": [200.0, 100_000.0]}[key]
+    moments = {"wait": [100.0], "window": [4000.0], "lifetime": [200.0, 100_000.0]}[key]
 
     def effect(folder: Path) -> tuple[Any, Any]:
         found = []
@@ -623,6 +623,28 @@ def greylist(key: str, value: float) -> Callable[[Path], tuple[Any, Any]]:
                     clock.advance(moment - clock())
                     states.append(chain.greylist.ask(CLIENT).state)
                 found.append(states)
+        return found[0], found[1]
+
+    return effect
+
+
+def greylist_mode(folder: Path) -> tuple[Any, Any]:
+    return tuple(verdict({"greylist": {"mode": mode}}).action for mode in ("band", "always"))  # type: ignore[return-value]
+
+
+def network(key: str, bits: int, one: str, other: str) -> Callable[[Path], tuple[Any, Any]]:
+    """Whether two clients are of one network, and so one sender."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, {key: bits}):
+            with FilterChain(Config.from_mapping({"greylist": table}), checks=[Points()]) as chain:
+                assert chain.greylist is not None
+                clock = FakeClock(0.0)
+                chain.greylist._clock = clock
+                chain.greylist.ask(replace(CLIENT, client_ip=one))
+                clock.advance(200)
+                found.append(chain.greylist.ask(replace(CLIENT, client_ip=other)).state)
         return found[0], found[1]
 
     return effect
@@ -785,7 +807,10 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "authentication.trusted_sealers": authenticated("trusted_sealers", ["lists.example"]),
     "authentication.tree_walk": authenticated("tree_walk", True),
     "greylist.store": store,
-    "greylist.wait": greylist("wait", 10),
+    "greylist.mode": greylist_mode,
+    "greylist.ipv4_prefix": network("ipv4_prefix", 32, "203.0.113.9", "203.0.113.10"),
+    "greylist.ipv6_prefix": network("ipv6_prefix", 128, "2001:db8::1", "2001:db8::2"),
+    "greylist.wait": greylist("wait", 60),
     "greylist.window": greylist("window", 3600),
     "greylist.lifetime": greylist("lifetime", 3600),
     "quarantine.path": quarantine,

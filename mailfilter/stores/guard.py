@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ class Guarded:
         self._lock = threading.Lock()
         self._failed = ""
         self._until = 0.0
+        self.legacy = bool(getattr(store, "legacy", False))
 
     def attempt(self, attempts: Sequence[Attempt], timing: Timing, now: float) -> list[int]:
         """See `KeyedStore.attempt`."""
@@ -61,3 +63,19 @@ class Guarded:
             raise
         self._failed = ""
         return result
+
+
+class Complaint:
+    """Logs that a store failed, at most once in ``every`` seconds: with a store that is dead every mail is a reason.
+
+    ``consequence``  what it means, in words that follow the store's own.
+    """
+
+    def __init__(self, logger: logging.Logger, consequence: str, every: float = 10.0) -> None:
+        self._logger, self._consequence, self._every = logger, consequence, every
+        self._quiet = float("-inf")
+
+    def __call__(self, error: StoreError) -> None:
+        if time.monotonic() >= self._quiet:
+            self._quiet = time.monotonic() + self._every
+            self._logger.error("%s (%s)", error, self._consequence, extra={"event": "store_failed"})

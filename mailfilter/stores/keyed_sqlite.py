@@ -33,7 +33,8 @@ class SqliteStore:
     """A `KeyedStore` in one SQLite file, or in memory where ``path`` is ``":memory:"``.
 
     ``timeout``  seconds to wait for another process that writes.  Raises `StoreError` when the file cannot be opened,
-    is no database, or was written by a later version.  A file of the first greylist is taken over as it is opened.
+    is no database, or was written by a later version.  A file of the first greylist is taken over as it is opened:
+    who had come back stays known, and ``legacy`` is true.
     """
 
     def __init__(self, path: str = ":memory:", *, timeout: float = 1.0) -> None:
@@ -42,6 +43,7 @@ class SqliteStore:
         self._written, self._cursor = 0, b""
         with self._reported("opened"):
             self._open()
+            (self.legacy,) = map(bool, self._db.execute("SELECT legacy FROM keyed_version").fetchone())
 
     def attempt(self, attempts: Sequence[Attempt], timing: Timing, now: float) -> list[int]:
         """See `KeyedStore.attempt`."""
@@ -171,8 +173,8 @@ def _has(db: sqlite3.Connection, table: str) -> bool:
 def _migrate(db: sqlite3.Connection) -> None:
     """Version 1 from nothing, or from the first greylist: a table of triplets under keys that were longer."""
     db.execute(_SCHEMA)
-    db.execute("CREATE TABLE keyed_version (version INTEGER NOT NULL)")
-    db.execute("INSERT INTO keyed_version VALUES (?)", (VERSION,))
+    db.execute("CREATE TABLE keyed_version (version INTEGER NOT NULL, legacy INTEGER NOT NULL)")
+    db.execute("INSERT INTO keyed_version VALUES (?, ?)", (VERSION, _has(db, "triplet")))
     if _has(db, "triplet"):
         # The file does not say how long its entries last; these are the settings' defaults of the time.
         db.execute(
