@@ -78,7 +78,7 @@ def verify(quarantine: Quarantine, *, repair: bool, grace: float) -> Audit:
 
 def _look_at(quarantine: Quarantine, row: Row, audit: Audit, repair: bool) -> None:
     """One row, and its file."""
-    fault = _fault(quarantine, row)
+    fault, _ = examine(quarantine, row)
     if fault:  # it may have been deleted since the row was read
         fresh = quarantine.index.get(row.receipt)
         if fresh is None or not fresh.kept:
@@ -95,16 +95,21 @@ def _look_at(quarantine: Quarantine, row: Row, audit: Audit, repair: bool) -> No
         quarantine.index.note_fault(row.receipt, fault)
 
 
-def _fault(quarantine: Quarantine, row: Row) -> str:
+def examine(quarantine: Quarantine, row: Row) -> tuple[str, bytes]:
+    """What is wrong with the stored mail of a row, "missing", "damaged" or ``""``, and the mail where nothing is.
+
+    Raises `WrongKeyError`.
+    """
     data = quarantine.blobs.read(row.receipt)
     if data is None:
-        return "missing"
+        return "missing", b""
     try:
         blob = entries_.unpack(quarantine.seals.open(row.receipt, data))
     except TamperedError:
-        return "damaged"
-    good = blob is not None and blob.whole and (blob.receipt, blob.sha256) == (row.receipt, row.digest)
-    return "" if good else "damaged"
+        return "damaged", b""
+    if blob is None or not blob.whole or (blob.receipt, blob.sha256) != (row.receipt, row.digest):
+        return "damaged", b""
+    return "", blob.raw
 
 
 def _without_row(quarantine: Quarantine, name: str, audit: Audit, repair: bool, grace: float) -> None:

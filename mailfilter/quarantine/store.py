@@ -21,8 +21,8 @@ from ..stores.blobs import Blobs, open_blobs
 from ..stores.index import Count, Index, Place, Query, Row, open_index
 from ..verdict import Verdict
 from . import entry as entries_
-from .audit import Audit, verify
-from .entry import Blob, Held
+from .audit import Audit, examine, verify
+from .entry import Held
 from .keys import Keyring
 from .links import Link, make_token, read_token
 from .seals import Seals
@@ -144,15 +144,14 @@ class Quarantine:
         if not row.kept:
             how = "was deleted by policy" if not row.size else f"was {row.state}"
             raise StoreError(f"quarantine {self.path}: {receipt} {how}; only its tombstone is left")
-        blob = self.blob(receipt)
-        if blob is None or not blob.whole or (blob.receipt, blob.sha256) != (receipt, row.digest):
-            what = "missing" if blob is None and not self.blobs.has(receipt) else "damaged"
-            self.index.note_fault(receipt, what)
+        fault, raw = examine(self, row)
+        if fault:
+            self.index.note_fault(receipt, fault)
             raise StoreError(
-                f"quarantine {self.path}: the mail of {receipt} is {what} in {self.blobs.place}; restore it from a"
+                f"quarantine {self.path}: the mail of {receipt} is {fault} in {self.blobs.place}; restore it from a"
                 " backup and run `mailfilter quarantine verify`"
             )
-        return blob.raw
+        return raw
 
     def entry(self, receipt: str) -> Held:
         """One entry.  Raises `StoreError` where there is none."""
@@ -285,11 +284,6 @@ class Quarantine:
         """Close the index."""
         self.index.close()
 
-    def blob(self, receipt: str) -> Blob | None:
-        """A stored file, opened; `None` where it is missing or its head is damaged.  Raises `WrongKeyError`."""
-        data = self.blobs.read(receipt)
-        return None if data is None else entries_.unpack(self.seals.open(receipt, data))
-
     def _row(self, receipt: str) -> Row:
         row = self.index.get(receipt)
         if row is None:
@@ -316,11 +310,10 @@ class Quarantine:
 
     def _intact(self, row: Row) -> bool:
         """Whether the mail of a row is whole; where it is not, another one that is the same takes its place."""
-        blob = self.blob(row.receipt)
-        if blob is not None and blob.whole:
-            return True
-        self.index.note_fault(row.receipt, "missing" if blob is None else "damaged")
-        return False
+        fault, _ = examine(self, row)
+        if fault:
+            self.index.note_fault(row.receipt, fault)
+        return not fault
 
     def _undo(self, receipt: str) -> None:
         """Remove a file whose row could not be written, unless it was after all (the answer may have been lost)."""
