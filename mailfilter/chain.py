@@ -29,8 +29,7 @@ from .quarantine import Quarantine
 from .scoring import Hits, Weights, contributions, cuts, merge, sums
 from .symbols import Catalogue, Symbol
 from .verdict import Verdict
-from .verdicts import Batch as Batch
-from .verdicts import Wording
+from .verdicts import Batch, Wording
 
 _log = logging.getLogger("mailfilter")
 
@@ -247,8 +246,7 @@ class FilterChain:
             states[list(waits)] = [answer.state for answer in waits.values()]
             each = batch.copies.decide(batch.points, self.policies, states)
             decisions = batch.copies.by_mail(each)
-        for number in range(len(batch.mails)):
-            yield self._wording.verdict(batch, number, decisions, each, waits[number].wait if number in waits else 0)
+        return self._wording.verdicts(batch, decisions, each, {number: answer.wait for number, answer in waits.items()})
 
     def _greylisted(self, batch: Batch) -> dict[int, GreylistAnswer]:
         """What the greylist says of the mails whose score puts them into the doubtful band."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .checks import Mail
 from .config import Config
 from .decision import ACTIONS, Action, Decisions, Governing, Reason
 from .lookups import Answer, Question
-from .policy.copies import Copies, Outcome, outcomes
+from .policy.copies import Copies, Settled, outcomes
 from .scoring import SCALE, Caps, Hits, Points
 from .symbols import UNKNOWN, Catalogue, Symbol
 from .verdict import ScoredSymbol, Verdict
@@ -53,28 +53,45 @@ class Wording:
         self._names = ["", *(rule.head.name for rule in config.policy_rules())]
         self._texts, self._mode, self._dry_run = config.reply_texts(), config.policy.recipients, config.policy.dry_run
 
-    def verdict(self, batch: Batch, number: int, decisions: Decisions, each: Decisions, wait: int) -> Verdict:
-        """The verdict of one mail; ``decisions`` are by mail, ``each`` by copy, ``wait`` in seconds."""
-        first, end = batch.hits.indptr[number : number + 2].tolist()
-        scored = (batch.per_hit[first:end] / SCALE).tolist()
-        shown = [self._shown(symbol, points) for symbol, points in zip(batch.rows[number], scored, strict=True)]
-        known = [symbol for symbol in shown if symbol.group != UNKNOWN]
-        copies = batch.copies.of_mail(number)
-        verdict = Verdict(
-            action=ACTIONS[decisions.actions[number]],
-            reason=Reason(decisions.reasons[number]),
-            score=float(batch.points[number]) / SCALE,
-            probability=next((symbol.value for symbol in shown if symbol.name == PROBABILITY), None),
-            symbols=(*known, *self._capped(batch.cuts[number].tolist())),
-            unknown=tuple(symbol for symbol in shown if symbol.group == UNKNOWN),
-            required=self._required(batch.copies, copies, each),
-            digest=batch.mails[number].message.digest,
-            wait=wait,
-            disarm=bool(decisions.disarm[number]),
-            recipients=self._outcomes(batch, copies, each, batch.mails[number]),
-            texts=self._texts,
-        )
-        return _tried(verdict) if self._dry_run else verdict
+    def verdicts(
+        self, batch: Batch, decisions: Decisions, each: Decisions, waits: Mapping[int, int]
+    ) -> Iterator[Verdict]:
+        """A verdict for each mail; ``decisions`` are by mail, ``each`` by copy, ``waits`` seconds by mail."""
+        # Plain values once a batch: numpy's scalars one by one cost more than all the rest.
+        points, per_hit = (batch.points / SCALE).tolist(), (batch.per_hit / SCALE).tolist()
+        actions, reasons = [ACTIONS[n] for n in decisions.actions.tolist()], [*map(Reason, decisions.reasons.tolist())]
+        disarm, cut, ends = decisions.disarm.tolist(), batch.cuts.tolist(), batch.hits.indptr.tolist()
+        settled, required = self._settled(batch.copies, each)
+        starts = [*batch.copies.starts.tolist(), len(settled)]
+        for number, mail in enumerate(batch.mails):
+            scored = per_hit[ends[number] : ends[number + 1]]
+            shown = list(map(self._shown, batch.rows[number], scored))
+            rows = slice(starts[number], starts[number + 1])
+            verdict = Verdict(
+                action=actions[number],
+                reason=reasons[number],
+                score=points[number],
+                probability=next((symbol.value for symbol in shown if symbol.name == PROBABILITY), None),
+                symbols=(*(symbol for symbol in shown if symbol.group != UNKNOWN), *self._capped(cut[number])),
+                unknown=tuple(symbol for symbol in shown if symbol.group == UNKNOWN),
+                required=_first_mildest(settled[rows], required[rows]),
+                digest=mail.message.digest,
+                wait=waits.get(number, 0),
+                disarm=disarm[number],
+                recipients=outcomes(mail, batch.copies.recipients[rows], settled[rows], self._mode),
+                texts=self._texts,
+            )
+            yield _tried(verdict) if self._dry_run else verdict
+
+    def _settled(self, copies: Copies, each: Decisions) -> tuple[list[Settled], list[float | None]]:
+        """For each copy what is done with it, why and by whose rule; and the limit from which it is flagged."""
+        which = copies.which.tolist()
+        actions, reasons = each.actions.tolist(), each.reasons.tolist()
+        settled = [
+            Settled(ACTIONS[action], Reason(reason), self._names[rule])
+            for action, reason, rule in zip(actions, reasons, which, strict=True)
+        ]
+        return settled, [self._policies[rule][0].quarantine for rule in which]
 
     def _shown(self, symbol: Symbol, points: float) -> ScoredSymbol:
         info = self._catalogue[symbol.name]
@@ -91,20 +108,12 @@ class Wording:
             if points
         ]
 
-    def _required(self, made: Copies, copies: range, each: Decisions) -> float | None:
-        """The limit from which a mail is flagged: that of a copy whose action is the mail's, the first by policy."""
-        row = copies[0] if len(copies) == 1 else min(copies, key=lambda row: (each.actions[row], made.which[row]))
-        limit: float | None = self._policies[made.which[row]][0].quarantine
-        return limit
 
-    def _outcomes(self, batch: Batch, copies: range, each: Decisions, mail: Mail) -> tuple[Outcome, ...]:
-        if not mail.envelope.rcpt_to:
-            return ()
-        which, members = batch.copies.which, [batch.copies.recipients[row] for row in copies]
-        settled = [
-            (ACTIONS[each.actions[row]], Reason(each.reasons[row]), self._names[which[row]]) for row in copies
-        ]
-        return outcomes(mail, members, settled, self._mode)
+def _first_mildest(settled: Sequence[Settled], required: Sequence[float | None]) -> float | None:
+    """The limit of the mildest copy; copies stand by policy, so of several that of the first policy."""
+    if len(settled) == 1:
+        return required[0]
+    return required[min(range(len(settled)), key=lambda n: settled[n].action.severity)]
 
 
 def _tried(verdict: Verdict) -> Verdict:

@@ -43,6 +43,14 @@ class Outcome(NamedTuple):
     policy: str = ""
 
 
+class Settled(NamedTuple):
+    """What was decided of one copy, why, and the name of the rule by which, "" for the settings' own."""
+
+    action: Action
+    reason: Reason
+    policy: str
+
+
 @dataclass(frozen=True, slots=True)
 class Copies:
     """The rows of a batch: ``starts``, (mails,), is each mail's first; ``which``, (rows,), the policy of each.
@@ -54,13 +62,6 @@ class Copies:
     which: NDArray[np.int64]
     recipients: Sequence[tuple[str, ...]]
     hits: Hits
-
-    def of_mail(self, number: int) -> range:
-        """The rows of one mail's copies."""
-        if len(self.which) == len(self.starts):
-            return range(number, number + 1)
-        end = len(self.which) if number + 1 == len(self.starts) else int(self.starts[number + 1])
-        return range(int(self.starts[number]), end)
 
     def decide(self, points: Points, governing: Governing, greylist: NDArray[np.int8] | None = None) -> Decisions:
         """A decision for each row; ``points`` and ``greylist`` are by mail."""
@@ -134,9 +135,12 @@ def carried(action: Action, reason: Reason, common: Action, mode: str) -> Action
 
 
 def outcomes(
-    mail: Mail, members: Sequence[tuple[str, ...]], settled: Sequence[tuple[Action, Reason, str]], mode: str
+    mail: Mail, members: Sequence[tuple[str, ...]], settled: Sequence[Settled], mode: str
 ) -> tuple[Outcome, ...]:
-    """An outcome for each recipient, in the envelope's order; ``settled`` says for each copy what and by whose rule."""
+    """An outcome for each recipient, in the envelope's order; ``settled`` says what was decided of each copy."""
+    if len(settled) == 1:
+        action, reason, policy = settled[0]
+        return tuple(Outcome(recipient, action, reason, action, policy) for recipient in mail.envelope.rcpt_to)
     common = min((action for action, _, _ in settled), key=lambda action: action.severity)
     of = {
         recipient: (action, reason, carried(action, reason, common, mode), name)
