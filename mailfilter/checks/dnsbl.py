@@ -119,12 +119,12 @@ class DnsblCheck:
         self.scope = scope or Scope()
         self.most = most
         self._asked = tuple(definition for definition in self.lists if definition.configured)
-        self._wanted = frozenset(
-            pair
-            for definition in self._asked
-            for source in definition.ask
-            for pair in ((definition.kind, source), *((("ip", "links"),) if definition.addresses else ()))
-        )
+        self._by_place: dict[tuple[str, str], list[int]] = {}
+        for number, definition in enumerate(self._asked):
+            places = {(definition.kind, source) for source in definition.ask}
+            for place in places | ({("ip", "links")} if definition.addresses else set()):
+                self._by_place.setdefault(place, []).append(number)
+        self._wanted = frozenset(self._by_place)
         self._trusted = frozenset(definition.zone for definition in self.lists if definition.trusted)
         self._points = {meaning.symbol: meaning.points for entry in self.lists for meaning in entry.meanings}
         symbols: dict[str, SymbolInfo] = {info.name: info for info in declared_by(self.name)}
@@ -142,9 +142,9 @@ class DnsblCheck:
             return (Symbol(NOT_ASKED, 1.0, "the mail does not come from outside"),)
         found = subjects(mail, self._wanted, self.scope)
         asked: dict[tuple[int, str], list[Subject]] = {}
-        for number, definition in enumerate(self._asked):
-            for subject in found:
-                for name in question_names(definition, subject):
+        for subject in found:
+            for number in self._by_place.get(subject[:2], ()):
+                for name in question_names(self._asked[number], subject):
                     asked.setdefault((number, name), []).append(subject)
         answers = (yield tuple(DnsQuestion(name) for _, name in asked)) if asked else ()
         said = [_Said() for _ in self._asked]

@@ -7,7 +7,7 @@ import hashlib
 import ipaddress
 import re
 import urllib.parse
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..lookups import DnsQuestion
@@ -70,6 +70,7 @@ def address_question(definition: DnsList, address: str) -> DnsQuestion:
     return DnsQuestion(f"{reversed_address(address)}.{definition.asked_zone}", "A")
 
 
+@lru_cache(maxsize=4096)
 def reversed_address(address: str) -> str:
     """Octets or nibbles reversed (RFC 5782 sections 2.1, 2.4)."""
     return ipaddress.ip_address(address).reverse_pointer.rsplit(".", 2)[0]
@@ -89,6 +90,7 @@ def _forms(definition: DnsList, host: str) -> tuple[str, ...]:
     return (host,) if definition.form == "host" or host == registered else (host, registered)
 
 
+@lru_cache(maxsize=16_384)
 def registered_domain(host: str) -> str:
     """The name below a public suffix, ``""`` for a name that is none or a suffix itself."""
     found = _suffixes().privatesuffix(host)
@@ -102,6 +104,7 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+@lru_cache(maxsize=16_384)
 def host_name(text: str) -> str:
     """A host name in lower case and ASCII, ``""`` for what is none (RFC 1123, RFC 3490)."""
     text = text.strip(" .\t").lower()

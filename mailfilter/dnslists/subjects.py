@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from itertools import zip_longest
 from tomllib import loads
@@ -89,12 +89,19 @@ def subjects(mail: Mail, wanted: frozenset[tuple[str, str]], scope: Scope) -> tu
 
 def askable(text: str, own: Sequence[Network]) -> str:
     """An address in canonical form, ``""`` for one that is not to be asked about."""
+    found = _public(text)
+    return "" if found and own and _within(ipaddress.ip_address(found), own) else found
+
+
+@lru_cache(maxsize=4096)
+def _public(text: str) -> str:
+    """An address in canonical form, ``""`` for one that says nothing to anybody outside."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return ""
     address = getattr(address, "ipv4_mapped", None) or address
-    return "" if _within(address, NEVER_ASKED) or _within(address, own) else str(address)
+    return "" if _within(address, NEVER_ASKED) else str(address)
 
 
 def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Sequence[Network]) -> bool:
@@ -112,7 +119,7 @@ def _hops(mail: Mail, wanted: frozenset[tuple[str, str]], scope: Scope) -> Itera
         first, *earlier = earlier
     if first:
         yield Subject("ip", "client", first)
-    for address in [hop for hop in dict.fromkeys(earlier) if hop != first][: scope.hops]:
+    for address in [hop for hop in earlier if hop != first][: scope.hops]:
         yield Subject("ip", "hops", address)
 
 
@@ -127,8 +134,14 @@ def _received(mail: Mail, scope: Scope) -> list[str]:
     """Addresses that Received fields name, the latest first, without those that are not to be asked about."""
     from ..ruleset.relays import parse_received
 
-    relays = map(parse_received, mail.message.header_all("received")[: 4 * scope.hops + 8])
-    return [address for relay in relays if relay is not None and (address := askable(relay.ip, scope.own))]
+    found: dict[str, None] = {}
+    for line in mail.message.header_all("received")[: 4 * scope.hops + 8]:
+        relay = parse_received(line)
+        if relay is not None and (address := askable(relay.ip, scope.own)):
+            found[address] = None
+            if len(found) > scope.hops + 1:
+                break
+    return list(found)
 
 
 def _named(mail: Mail, wanted: frozenset[tuple[str, str]], scope: Scope) -> Iterator[Subject]:
