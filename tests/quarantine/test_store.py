@@ -20,7 +20,7 @@ from mailfilter.quarantine import Quarantine, Query, State
 from mailfilter.quarantine.states import GONE, SOURCES
 from mailfilter.stores.blobs import MemoryBlobs
 
-from .made import DAY, ENVELOPE, MAIL, NOW, VERDICT, hold, later, only, store, told
+from .made import DAY, ENVELOPE, MAIL, NOW, VERDICT, envelope, hold, later, only, store, told
 
 
 def test_an_entry_says_what_the_mail_says_of_itself() -> None:
