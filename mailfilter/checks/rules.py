@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
@@ -52,7 +52,7 @@ class RuleCheck:
     def _findings(self, found: Found) -> Findings:
         names, rules = self._names, self.compiled.running if self.compiled else {}
         symbols = [
-            Symbol(names[rule], self._value(rules[rule], worth), _shown(rules[rule], found.texts))
+            Symbol(names[rule], self._value(rules[rule], worth), _shown(rules[rule], found.text(rule)))
             for rule, worth in found.hits.items()
             if rule in names
         ]
@@ -66,11 +66,10 @@ class RuleCheck:
         return float(worth) if "multiple" in rule.tflags and rule.expression == "" else 1.0
 
 
-def _shown(rule: Rule, texts: Mapping[str, str]) -> str:
-    """Evidence: where a rule looked and what it matched there."""
+def _shown(rule: Rule, text: str) -> str:
+    """Evidence: where a rule looked and the text up to where it matched."""
     place = f"{rule.kind.value} {rule.target}".strip()
-    text = texts.get(rule.name)
-    return f"{place}: {' '.join(text.split())}" if text and text.strip() else place
+    return f"{place}: {text}" if text else place
 
 
 def configured(config: Config) -> RuleCheck:

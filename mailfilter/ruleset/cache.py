@@ -15,13 +15,15 @@ import os
 import platform
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _log = logging.getLogger("mailfilter")
 _MAGIC = b"mailfilter-rules 1\n"
 MAX_FILE = 512 * 2**20
+MAX_CHOICES = 20_000
 
 
 def default_folder() -> str:
@@ -127,17 +129,25 @@ class Cache:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
 
-    def read_choices(self, version: str) -> dict[str, int]:
-        """Which form of each pattern was taken, as `write_choices` kept it."""
+    def read_choices(self, version: str) -> dict[str, list[Any]]:
+        """What `write_choices` kept."""
         body = self.read(self.key([b"choices", version.encode()]))
         try:
             table = json.loads(body) if body else {}
         except ValueError:
             return {}
-        return {str(name): int(number) for name, number in table.items() if isinstance(number, int)}
+        return {str(name): choice for name, choice in table.items() if _is_choice(choice)}
 
-    def write_choices(self, version: str, choices: dict[str, int]) -> None:
-        """Keep which form of each pattern was taken; what others kept meanwhile stays."""
-        table = {**self.read_choices(version), **choices}
-        if table != self.read_choices(version):
+    def write_choices(self, version: str, choices: Mapping[str, list[Any]]) -> None:
+        """Keep what was found out about patterns; what others kept meanwhile stays, unless it is far too much."""
+        before = self.read_choices(version)
+        if any(before.get(name) != choice for name, choice in choices.items()):
+            table = {**before, **choices} if len(before) < MAX_CHOICES else dict(choices)
             self.write(self.key([b"choices", version.encode()]), json.dumps(table).encode())
+
+
+def _is_choice(choice: Any) -> bool:
+    """A text and one or two numbers or texts, or a mark alone, or nothing."""
+    if not isinstance(choice, list) or len(choice) > 3:
+        return False
+    return not choice or choice == [0] or (isinstance(choice[0], str) and len(choice) > 1)

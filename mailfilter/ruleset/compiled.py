@@ -17,10 +17,12 @@ from .evals import FUNCTIONS
 from .exact import Budget, Exact
 from .facts import Facts, is_special
 from .groups import Group, Hits, Target
+from .lean import shortened
 from .metas import Metas, Values
 from .patterns import PatternError
 from .relax import is_costly
 from .rules import PATTERN_KINDS, Fault, Kind, Rule, RuleSet, Severity
+from .spelling import Text
 from .uris import UriFinder
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mailfilter")
 MAX_PATTERN = 75_000
 """Characters of a pattern, tags replaced, beyond which it is not run: no first look is quick enough."""
+MAX_SHOWN = 60
+"""Octets of the text that is shown as evidence."""
 TIMEOUT = 0.1
 """Seconds that one rule may take in one mail."""
 
@@ -39,7 +43,15 @@ class Found:
 
     hits: Values
     cut_off: tuple[str, ...] = ()
-    texts: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
+
+    def text(self, rule: str) -> str:
+        """What stands where a rule matched, up to the end of the match; ``""`` if that was not noted."""
+        if rule not in self.places:
+            return ""
+        text, end = self.places[rule]
+        line = text[max(0, end - MAX_SHOWN) : end].rstrip(b"\n").rpartition(b"\n")[2]
+        return " ".join(line.decode("utf-8", "replace").split())
 
 
 @dataclass(slots=True)
@@ -54,6 +66,10 @@ class _HeaderGroup:
     plain: str
     """The field's name in lower case, ``""`` for what is no field."""
     absent: Hits | None = None
+
+
+_TEXTS = {Kind.BODY: Text.ENDED, Kind.URI: Text.LINES}
+"""What is looked at line by line; all else is a text for itself."""
 
 
 class CompiledRules:
@@ -82,6 +98,7 @@ class CompiledRules:
         self._scores = scores or {}
         self.running = {rule.name: rule for rule in rules.rules.values() if self._runs(rule)}
         compiler = _compiler(cache, fast, progress)
+        self._shorter = compiler.choices.shorter if compiler else shortened
         self.cache_notes: Sequence[str] = compiler.cache.notes if compiler else ()
         self.is_fast = compiler is not None
         self._make_groups(compiler)
@@ -143,7 +160,8 @@ class CompiledRules:
             if rule.pattern is not None:
                 no_subject = rule.kind is Kind.BODY and "nosubject" in rule.tflags
                 most = 1 if rule.negated else rule.max_hits
-                targets.append(Target.make(rule.name, rule.pattern, most, no_subject))
+                text = _TEXTS.get(rule.kind, Text.WHOLE)
+                targets.append(Target.make(rule.name, rule.pattern, most, self._shorter, text, no_subject))
         return Group(targets, compiler.look(targets) if compiler and targets else None)
 
     def _by_target(self, rules: Sequence[Rule], compiler: Compiler | None) -> list[_HeaderGroup]:
@@ -188,13 +206,14 @@ class CompiledRules:
             self._mime_headers(facts, hits, budget)
         lines = self.lines
         if lines[Kind.BODY].targets:
-            lines[Kind.BODY].match(facts.paragraphs, hits, budget)
+            lines[Kind.BODY].match_lines(facts.paragraphs, hits, budget)
         if lines[Kind.URI].targets:
-            lines[Kind.URI].match(facts.uris, hits, budget)
+            lines[Kind.URI].match_lines(facts.uris, hits, budget)
         if lines[Kind.RAWBODY].targets:
-            lines[Kind.RAWBODY].match(facts.chunks, hits, budget)
+            for chunk in facts.chunks:
+                lines[Kind.RAWBODY].match(chunk, hits, budget)
         if lines[Kind.FULL].targets:
-            lines[Kind.FULL].match([facts.full], hits, budget)
+            lines[Kind.FULL].match(facts.full, hits, budget)
         for name, function, arguments in self.evals:
             try:
                 if function(facts, arguments):
@@ -202,14 +221,14 @@ class CompiledRules:
             except (ValueError, IndexError):
                 continue
         self.timeouts.update(list(budget.cut_off))
-        return Found(self.metas.run(hits), tuple(budget.cut_off), budget.texts)
+        return Found(self.metas.run(hits), tuple(budget.cut_off), budget.shown)
 
     def _header(self, group: _HeaderGroup, facts: Facts, hits: Hits, budget: Budget) -> None:
         value = None if group.plain and group.plain not in facts.index else facts.field(group.target)
         if value is not None:
             own: Hits = {}
             if group.group.targets:
-                group.group.match([value.encode("latin-1", "replace")], own, budget)
+                group.group.match(value.encode("latin-1", "replace"), own, budget)
             for name in group.exists:
                 hits[name] = 1
         else:
@@ -227,7 +246,7 @@ class CompiledRules:
         """What hits where the header is missing: the text that stands in for it, else none at all."""
         found: Hits = {}
         budget = Budget(self.timeout)
-        group.group.match([b""], found, budget)
+        group.group.match(b"", found, budget)
         for rule, exact in group.unset:
             found.pop(rule.name, None)
             text = (rule.if_unset or "").encode("latin-1", "replace")
@@ -240,8 +259,8 @@ class CompiledRules:
             values = facts.part_fields(group.target)
             present = [value.encode("latin-1", "replace") for value in values if value is not None]
             own: Hits = {}
-            if present:
-                group.group.match(present, own, budget)
+            for value in present:
+                group.group.match(value, own, budget)
             if len(present) < len(values):
                 if group.absent is None:
                     group.absent = self._absent(group)

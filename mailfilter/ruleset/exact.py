@@ -14,6 +14,7 @@ import regex
 
 from .literals import required
 from .patterns import Pattern, PatternError
+from .tree import DOT_ALL, FAILURES, codes_of, parse, walk
 
 _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
 SHORT = 10_000
@@ -31,8 +32,8 @@ class Budget:
     mail: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
     cut_off: dict[str, None] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-    """What a rule that counts once was seen to match, for evidence."""
+    shown: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    """Where a rule that counts once was seen to match, for evidence: a text, and where in it the match ends."""
 
     def __post_init__(self) -> None:
         self.mail = self.rule * RULES_PER_MAIL
@@ -48,7 +49,19 @@ class Exact:
     @cached_property
     def compiled(self) -> regex.Pattern[bytes]:
         """Raises `PatternError` when the engine does not take it."""
-        flags = regex.VERSION1
+        return self._compile(regex.VERSION1)
+
+    @cached_property
+    def compiled_for_lines(self) -> regex.Pattern[bytes]:
+        """The same for several lines in one text, for a pattern that stays `in_lines`."""
+        return self._compile(regex.VERSION1 | regex.MULTILINE)
+
+    @cached_property
+    def in_lines(self) -> bool:
+        """Whether the pattern matches in lines that stand in one text what it matches in each of them alone."""
+        return stays_in_line(self.pattern.exact, self.pattern.flags)
+
+    def _compile(self, flags: int) -> regex.Pattern[bytes]:
         for letter in self.pattern.flags:
             flags |= _FLAGS[letter]
         try:
@@ -72,12 +85,8 @@ class Exact:
         literals = self.literals
         return not literals or any(text in lower for text in literals)
 
-    def search(self, text: bytes, budget: Budget) -> bool:
-        """Whether the pattern matches; not if its time is up."""
-        return self.count(text, 1, budget) > 0
-
-    def count(self, text: bytes, most: int, budget: Budget) -> int:  # noqa: PLR0912
-        """Matches that do not overlap, at most ``most`` (0: all)."""
+    def count(self, text: bytes, most: int, budget: Budget, lines: bool = False) -> int:  # noqa: PLR0912
+        """Matches that do not overlap, at most ``most`` (0: all); of a text of one or more ``lines``."""
         if most != 1 and self.letter:
             found = text.count(self.letter)
             if "i" in self.pattern.flags:
@@ -90,17 +99,18 @@ class Exact:
         start = time.perf_counter()
         found = 0
         try:
+            compiled = self.compiled_for_lines if lines and self.in_lines else self.compiled
             if most == 1:
-                match = self.compiled.search(text, timeout=left)
+                match = compiled.search(text, timeout=left)
                 if match is not None:
                     found = 1
                     if not self.rule.startswith("__"):
-                        budget.texts[self.rule] = match[0][:60].decode("utf-8", "replace")
+                        budget.shown[self.rule] = (text, match.end())
             elif len(text) <= SHORT:
-                found = len(self.compiled.findall(text, timeout=left))
+                found = len(compiled.findall(text, timeout=left))
                 found = min(found, most) if most else found
             else:
-                for _ in self.compiled.finditer(text, timeout=left):
+                for _ in compiled.finditer(text, timeout=left):
                     found += 1
                     if found == most:
                         break
@@ -113,3 +123,24 @@ class Exact:
             budget.spent[self.rule] = budget.spent.get(self.rule, 0.0) + used
             budget.mail -= used
         return found
+
+
+def stays_in_line(pattern: bytes, flags: str) -> bool:
+    """Whether nothing in a pattern can match a line end, look before it, or tell the first line from the others."""
+    try:
+        parsed, flags = parse(pattern, flags)
+    except FAILURES:
+        return False
+    for name, value in walk(parsed):
+        if name in ("LITERAL", "NOT_LITERAL", "IN", "ANY"):
+            if 10 in codes_of(name, value, flags):
+                return False
+        elif name in ("ASSERT", "ASSERT_NOT"):
+            if value[0] < 0:
+                return False
+        elif name == "AT":
+            if str(value) not in ("AT_BEGINNING", "AT_END", "AT_BOUNDARY"):
+                return False
+        elif name == "SUBPATTERN" and value[1] & DOT_ALL:
+            return False
+    return True

@@ -1,34 +1,46 @@
-"""All patterns of one kind at once: a first look that misses nothing, then the bounded engine on what is left.
+"""All patterns of one kind at once: a first look that misses nothing, then the bounded engine where that is needed.
 
 The first look is hyperscan over all lines of the mail in one go, or without it a search for texts that each pattern
-demands.  It may say yes too often and never no wrongly; what hits is decided by `regex` alone, line by line, so both
-give the same hits.
+demands.  Of most patterns it says for certain whether they match (`spelling`); the others, and all that are counted,
+are given to the `regex` module with a time limit.  Both ways give the same hits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from .exact import Budget, Exact
-from .lean import lean
 from .patterns import Pattern
+from .spelling import Text
 
 Hits = dict[str, int]
 """How often each rule hit."""
-FirstLook = Callable[[bytes, bool], Iterable[tuple[int, int]]]
-"""(text in lines, whether it is ASCII) to candidates: numbers of patterns, and where they were seen to end.
 
-0 says nothing; a positive end is the first one, there may be others; negative ones are all that there are.
-"""
+
+@dataclass(slots=True)
+class Seen:
+    """What a first look saw, by number of pattern.
+
+    ``sure``  where the first match ends; ``likely``  all places where one may end, `None` if it may be anywhere.
+    """
+
+    sure: dict[int, int] = field(default_factory=dict)
+    likely: dict[int, list[int] | None] = field(default_factory=dict)
+
+
+FirstLook = Callable[[bytes, bool], Seen]
+"""(text in lines, whether it is ASCII) to what was seen there."""
+Lean = Callable[[Pattern], Pattern | None]
+"""A pattern to one that means the same in ASCII text: itself, a shorter one, or `None` if nothing there matches."""
 
 
 @dataclass(slots=True)
 class Target:
     """One rule's pattern: how often it may count, the engine, and one for lines of ASCII where that is quicker.
 
-    ``lean`` is `None` when the pattern cannot match ASCII text.
+    ``lean`` is `None` when the pattern cannot match ASCII text; ``skip_first``: the first line does not count.
     """
 
     rule: str
@@ -36,26 +48,29 @@ class Target:
     most: int
     exact: Exact
     lean: Exact | None
+    text: Text = Text.WHOLE
     skip_first: bool = False
 
     @classmethod
-    def make(cls, rule: str, pattern: Pattern, most: int, skip_first: bool = False) -> Target:
+    def make(
+        cls, rule: str, pattern: Pattern, most: int, shorter: Lean, text: Text, skip_first: bool = False
+    ) -> Target:
         """The target of a rule."""
         exact = Exact(rule, pattern)
-        small = lean(pattern.exact, pattern.flags)
-        if small is None:
-            return cls(rule, pattern, most, exact, exact, skip_first)
-        if not small[0]:
-            return cls(rule, pattern, most, exact, None, skip_first)
-        shorter = Pattern(pattern.source, small[0], small[0], small[1])
-        return cls(rule, pattern, most, exact, Exact(rule, shorter), skip_first)
+        small = shorter(pattern)
+        lean = exact if small is pattern else None if small is None else Exact(rule, small)
+        return cls(rule, pattern, most, exact, lean, text, skip_first)
 
 
 class Group:
-    """Patterns that look at the same lines."""
+    """Patterns that look at the same texts."""
 
     def __init__(self, targets: Sequence[Target], first_look: FirstLook | None = None) -> None:
         self.targets = tuple(targets)
+        self.names = tuple(target.rule for target in targets)
+        self.decided = tuple(target.most == 1 for target in targets)
+        self.skips = tuple(target.skip_first for target in targets)
+        self.shown = tuple(not target.rule.startswith("__") for target in targets)
         self._given = first_look
 
     @cached_property
@@ -63,80 +78,103 @@ class Group:
         """The first look: what was given, else a search for demanded texts."""
         return self._given or self._literals
 
-    def _literals(self, text: bytes, ascii_only: bool) -> Iterator[tuple[int, int]]:
+    def _literals(self, text: bytes, ascii_only: bool) -> Seen:
         lower = text.lower()
+        seen = Seen()
         for number, target in enumerate(self.targets):
-            exact = target.lean if ascii_only else target.exact
-            if exact is not None and (not exact.literals or any(word in lower for word in exact.literals)):
-                yield number, 0
+            engine = target.lean if ascii_only else target.exact
+            if engine is not None and (not engine.literals or any(word in lower for word in engine.literals)):
+                seen.likely[number] = None
+        return seen
 
-    def match(self, lines: Sequence[bytes], hits: Hits, budget: Budget) -> None:
-        """Add what hits in ``lines`` to ``hits``."""
-        if not lines or not self.targets:
+    def match_lines(self, lines: Sequence[bytes], hits: Hits, budget: Budget) -> None:
+        """Add what hits in the lines to ``hits``; those of ASCII alone are looked at for themselves."""
+        if not lines:
             return
         text = joined(lines)
-        plain = text.isascii()
-        ends: dict[int, list[int]] = {}
-        for number, end in self.first_look(text, plain):
-            ends.setdefault(number, []).append(end)
-        for number, places in ends.items():
-            target = self.targets[number]
-            if target.rule not in hits:
-                count = self._confirm(target, self._where(target, lines, places), plain, budget)
-                if count:
-                    hits[target.rule] = count
-
-    @staticmethod
-    def _where(target: Target, lines: Sequence[bytes], places: Sequence[int]) -> Sequence[bytes]:
-        """The lines to look at: those in which a match was seen to end if every end is known, else all of them."""
-        if target.skip_first:
-            return lines[1:]
-        if len(lines) == 1 or 0 in places:
-            return lines
-        if max(places) < 0:
-            return _holding(lines, [-end for end in places])
-        return lines if target.most != 1 else _likely_first(lines, max(places))
-
-    def _confirm(self, target: Target, lines: Sequence[bytes], plain: bool, budget: Budget) -> int:
-        """How often a pattern hits in the lines."""
-        most, exact, small = target.most, target.exact, target.lean
-        count = 0
+        if text.isascii():
+            self.match(text, hits, budget, text.find(b"\n") + 1)
+            return
+        kinds: tuple[list[bytes], list[bytes]] = ([], [])
         for line in lines:
-            engine = small if plain or line.isascii() else exact
-            if engine is None:
-                continue
-            count += engine.count(line, most - count if most else 0, budget)
-            if most and count >= most:
-                break
-        return count
+            kinds[line.isascii()].append(line)
+        for some in kinds:
+            if some:
+                self.match(joined(some), hits, budget, len(joined(lines[:1])) if some[0] is lines[0] else 0)
+
+    def match(self, text: bytes, hits: Hits, budget: Budget, first: int = 0) -> None:
+        """Add what hits in ``text`` to ``hits``; of lines, each has its end; ``first`` is the length of the first."""
+        plain = text.isascii()
+        seen = self.first_look(text, plain)
+        if seen.sure:
+            names, decided, skips, shown = self.names, self.decided, self.skips, self.shown
+            for number, end in seen.sure.items():
+                if skips[number] and end <= first:
+                    seen.likely[number] = None
+                    continue
+                if not decided[number]:
+                    seen.likely[number] = [end]
+                    continue
+                hits[names[number]] = 1
+                if shown[number]:
+                    budget.shown[names[number]] = (text, end)
+        for number, places in seen.likely.items():
+            self._confirm(self.targets[number], text, first, places, plain, hits, budget)
+
+    def _confirm(
+        self, target: Target, text: bytes, first: int, places: list[int] | None, plain: bool, hits: Hits, budget: Budget
+    ) -> None:
+        """Let the bounded engine decide, or count."""
+        most = target.most
+        before = hits.get(target.rule, 0)
+        if before and most in (1, before):
+            return
+        left = most - before if most else 0
+        if places and (most != 1 or target.skip_first):
+            places = [max(places[0], 1)] if most != 1 else places
+        count = 0
+        for line, ascii_only in _pieces(target, text, first, places, plain):
+            engine = target.lean if ascii_only else target.exact
+            if engine is not None:
+                count += engine.count(line, left - count if left else 0, budget, target.text is not Text.WHOLE)
+                if left and count >= left:
+                    break
+        if count:
+            hits[target.rule] = before + count
+
+
+def _pieces(
+    target: Target, text: bytes, first: int, places: list[int] | None, plain: bool
+) -> Iterable[tuple[bytes, bool]]:
+    """The pieces of text to look at, and whether each is ASCII: the whole, lines from one on, or certain lines."""
+    if target.text is Text.WHOLE:
+        return ((text, plain),)
+    first = first if target.skip_first else 0
+    if target.most == 1 and places is not None:
+        return _lines_at(text, places, first, target.text is Text.ENDED)
+    start = max(text.rfind(b"\n", 0, places[0] - 1) + 1, first) if places else first
+    engine = target.lean if plain else target.exact if target.lean is target.exact else None
+    if engine is not None and engine.in_lines:
+        return ((text[start:], plain),)
+    return _lines(text[start:], target.text is Text.ENDED)
+
+
+def _lines(text: bytes, ended: bool) -> Iterable[tuple[bytes, bool]]:
+    for line in text.split(b"\n")[:-1]:
+        yield (line + b"\n" if ended else line), line.isascii()
+
+
+def _lines_at(text: bytes, places: Iterable[int], first: int, ended: bool) -> Iterable[tuple[bytes, bool]]:
+    """The lines in which the places lie; a match that took the end of its line ends after it."""
+    done = first
+    for place in places:
+        if place > done:
+            start = max(text.rfind(b"\n", 0, place - 1) + 1, first)
+            done = text.find(b"\n", place - 1) + 1 or len(text)
+            line = text[start : done if ended else done - 1]
+            yield line, line.isascii()
 
 
 def joined(lines: Sequence[bytes]) -> bytes:
     """Lines in one text, each with a line end."""
-    if len(lines) == 1:
-        return lines[0]
     return b"".join([line if line.endswith(b"\n") else line + b"\n" for line in lines])
-
-
-def _likely_first(lines: Sequence[bytes], end: int) -> Sequence[bytes]:
-    """The lines, the one in which a match was seen to end before the others."""
-    at = 0
-    for number, line in enumerate(lines):
-        at += len(line) + (not line.endswith(b"\n"))
-        if end <= at:
-            return lines if number == 0 else (line, *lines[:number], *lines[number + 1 :])
-    return lines
-
-
-def _holding(lines: Sequence[bytes], ends: Sequence[int]) -> list[bytes]:
-    """The lines in which the ends lie."""
-    found: list[bytes] = []
-    at = number = 0
-    wanted = sorted(set(ends))
-    for line in lines:
-        at += len(line) + (not line.endswith(b"\n"))
-        if number < len(wanted) and wanted[number] <= at:
-            found.append(line)
-            while number < len(wanted) and wanted[number] <= at:
-                number += 1
-    return found

@@ -1,109 +1,106 @@
-"""The first look through hyperscan: databases of some sixty patterns, compiled once and kept on disk.
+"""The first look through hyperscan: databases of patterns, compiled once and kept on disk.
 
-A pattern goes in as it is, or relaxed (`relax`), or as the texts that it demands (`literals`); one for which none of
-that works is always looked at.  Every form says yes wherever the pattern would: anchors match at every line, and the
-bounded engine decides.
+A pattern goes in as `spelling` writes it, exactly or wider; or as `relax` does; or as the texts that it demands
+(`literals`); one for which none of that works is always looked at.  Every form says yes wherever the pattern would.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
 import hyperscan
 
 from .cache import Cache
-from .groups import FirstLook, Target
+from .groups import FirstLook, Seen, Target
+from .lean import WORTH, shortened
 from .literals import required
 from .patterns import Pattern
 from .relax import relaxed
+from .spelling import Text, spelled
 
+Choice = list[Any]
 _log = logging.getLogger("mailfilter")
-CHUNK = 60
-"""Patterns in one database: more take minutes to compile together, fewer make more scans."""
-SHORT, LONG = 250, 700
-"""Characters up to which hyperscan's own simplification comes first, and up to which a pattern is tried as it is."""
+CHUNK = 250
+"""Patterns in one database: more take long to compile together, fewer make more scans."""
+HEAVY = 400
+"""Characters of a form from which on it goes into a database of `HEAVY_CHUNK` patterns."""
+HEAVY_CHUNK = 40
+FORMS = 4
+"""Counts changes of how forms are written: what was chosen before such a change is not used."""
+MAX_FORM = 15_000
+"""Characters of a form; hyperscan takes no more."""
 
-_FLAGS = {"i": hyperscan.HS_FLAG_CASELESS, "s": hyperscan.HS_FLAG_DOTALL}
-_ALWAYS = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
+_FLAGS = {"i": hyperscan.HS_FLAG_CASELESS, "s": hyperscan.HS_FLAG_DOTALL, "m": hyperscan.HS_FLAG_MULTILINE}
+_SURE = hyperscan.HS_FLAG_ALLOWEMPTY
 _ONCE = hyperscan.HS_FLAG_SINGLEMATCH
-_ENDS = re.compile(rb"(?<!\\)((?:\\\\)*)\\[AzZ]")
 
 
 class Form(NamedTuple):
-    """What stands for a pattern in a database."""
+    """What stands for a pattern in a database; ``sure``: it matches nothing else."""
 
     expression: bytes
     flags: int
+    sure: bool
 
 
 def version() -> str:
-    """What databases and choices depend on besides the patterns."""
+    """What databases depend on besides the patterns."""
     return f"hyperscan {metadata.version('hyperscan')}"
 
 
-def compiles(form: Form) -> bool:
-    """Whether hyperscan takes a form."""
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    try:
-        database.compile(expressions=[form.expression], ids=[0], elements=1, flags=[form.flags])
-    except hyperscan.error:
-        return False
-    return True
-
-
-def forms(pattern: Pattern) -> Iterable[Form]:
+def forms(pattern: Pattern, text: Text) -> Iterator[Form]:
     """Forms to try, the most telling first."""
-    expression = _ENDS.sub(rb"\1", pattern.fast)
-    length = len(expression)
-    prefilter = _form(expression, pattern.flags, _ONCE | hyperscan.HS_FLAG_PREFILTER)
-    if length <= LONG:
-        yield _form(expression, pattern.flags, _ONCE)
-    if length <= SHORT:
-        yield prefilter
+    for loose in (False, True):
+        found = spelled(pattern.exact, pattern.flags, text, loose)
+        if found and len(found.expression) <= MAX_FORM:
+            once = _ONCE if found.exact or text is Text.WHOLE else 0
+            yield _form(found.expression, found.flags, found.exact, (_SURE if found.exact else 0) | once)
+    once = (_ONCE if text is Text.WHOLE else 0) | hyperscan.HS_FLAG_MULTILINE
     simple = relaxed(pattern.exact, pattern.flags)
     if simple:
-        yield _form(*simple)
-    if SHORT < length <= LONG:
-        yield prefilter
+        yield _form(*simple, False, once)
     words = required(pattern.exact, pattern.flags)
     if words:
-        yield _form(b"|".join(b"".join(b"\\x%02x" % code for code in word) for word in sorted(words)), "i")
+        yield _form(b"|".join(b"".join(b"\\x%02x" % code for code in word) for word in sorted(words)), "i", False, once)
 
 
-def _form(expression: bytes, flags: str, more: int = 0) -> Form:
-    return Form(expression, _ALWAYS | more | sum(_FLAGS.get(flag, 0) for flag in flags))
+def _form(expression: bytes, flags: str, sure: bool, more: int) -> Form:
+    return Form(expression, more | sum(_FLAGS.get(flag, 0) for flag in flags), sure)
+
+
+def compiled(part: Sequence[Form]) -> Any:
+    """A database.  Raises `hyperscan.error`."""
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=[form.expression for form in part], ids=list(range(len(part))), elements=len(part),
+        flags=[form.flags for form in part],
+    )  # fmt: skip
+    return database
 
 
 class Look:
-    """The databases of one group, for ASCII text and for what comes on top with any other.
+    """The databases of one group: for any text, for ASCII text alone, for all other text alone.
 
-    ``always`` and ``always_wide``  numbers of patterns that no database holds.
+    ``always``  numbers of patterns that no database holds, in the same order.
     """
 
-    def __init__(
-        self,
-        plain: Sequence[_Database],
-        wide: Sequence[_Database],
-        always: Sequence[int],
-        always_wide: Sequence[int],
-    ) -> None:
-        self.plain, self.wide = tuple(plain), tuple(wide)
-        self.always, self.always_wide = tuple(always), tuple(always_wide)
+    def __init__(self, databases: Sequence[Sequence[_Database]], always: Sequence[Sequence[int]]) -> None:
+        shared, plain, wide = databases
+        self.plain, self.wide = (*shared, *plain), (*shared, *wide)
+        self.always_plain, self.always_wide = (*always[0], *always[1]), (*always[0], *always[2])
 
-    def __call__(self, text: bytes, ascii_only: bool) -> list[tuple[int, int]]:
-        found = [(number, 0) for number in self.always]
-        for database in self.plain:
-            database.scan(text, found)
-        if not ascii_only:
-            found += [(number, 0) for number in self.always_wide]
-            for database in self.wide:
-                database.scan(text, found)
-        return found
+    def __call__(self, text: bytes, ascii_only: bool) -> Seen:
+        seen = Seen()
+        for number in self.always_plain if ascii_only else self.always_wide:
+            seen.likely[number] = None
+        for database in self.plain if ascii_only else self.wide:
+            database.scan(text, seen)
+        return seen
 
 
 class _Database:
@@ -111,74 +108,82 @@ class _Database:
 
     def __init__(self, database: Any, entries: Sequence[tuple[int, Form]]) -> None:
         self.database = database
-        self.numbers = tuple(number for number, _ in entries)
-        self.once = tuple(bool(form.flags & _ONCE) for _, form in entries)
+        self.entries = tuple((number, form.sure) for number, form in entries)
         self.first = hyperscan.Scratch(database)
         self.scratches = threading.local()
 
-    def scan(self, text: bytes, found: list[tuple[int, int]]) -> None:
-        scratch = getattr(self.scratches, "scratch", None)
-        if scratch is None:
+    def scan(self, text: bytes, seen: Seen) -> None:
+        try:
+            scratch = self.scratches.scratch
+        except AttributeError:
             scratch = self.scratches.scratch = self.first.clone()
-        seen: list[tuple[int, int]] = []
-        self.database.scan(text, match_event_handler=_note, context=seen, scratch=scratch)
-        if seen:
-            numbers, once = self.numbers, self.once
-            found += [(numbers[number], end if once[number] else -end) for number, end in seen]
+        ends: list[tuple[int, int]] = []
+        self.database.scan(text, match_event_handler=_note, context=ends, scratch=scratch)
+        if ends:
+            entries, sure, likely = self.entries, seen.sure, seen.likely
+            for at, end in ends:
+                number, is_sure = entries[at]
+                if is_sure:
+                    sure[number] = end
+                elif (places := likely.setdefault(number, [])) is not None:
+                    places.append(end)
 
 
-def _note(number: int, start: int, end: int, flags: int, seen: list[tuple[int, int]]) -> None:
-    seen.append((number, end))
+def _note(number: int, start: int, end: int, flags: int, ends: list[tuple[int, int]]) -> None:
+    ends.append((number, end))
 
 
 class Compiler:
-    """Makes looks; what was compiled before comes from the cache."""
+    """Makes looks; what was compiled or chosen before comes from the cache."""
 
     def __init__(self, cache: Cache, progress: Callable[[int], None] | None = None) -> None:
         self.cache = cache
         self.progress = progress or (lambda count: None)
-        self.choices: dict[str, int] = cache.read_choices(version())
+        self.choices = Choices(cache, f"{version()}, forms {FORMS}")
         self.compiled = 0
 
     def look(self, targets: Sequence[Target]) -> FirstLook:
         """The first look of a group."""
+        numbered = list(enumerate(targets))
         kinds = [
-            [(number, target.lean.pattern) for number, target in enumerate(targets) if target.lean],
-            [(number, target.pattern) for number, target in enumerate(targets) if target.lean is not target.exact],
+            [(number, target.pattern) for number, target in numbered if target.lean is target.exact],
+            [(number, one.lean.pattern) for number, one in numbered if one.lean and one.lean is not one.exact],
+            [(number, target.pattern) for number, target in numbered if target.lean is not target.exact],
         ]
         databases, always = [], []
         for patterns in kinds:
-            formed = [(number, self.choose(pattern)) for number, pattern in patterns]
-            left_out = [number for number, form in formed if form is None]
-            databases.append(self._databases([(number, form) for number, form in formed if form], left_out))
+            left_out: list[int] = []
+            entries = []
+            for number, pattern in patterns:
+                candidate = Candidate(number, self.choices, pattern, targets[number].text)
+                if candidate.form:
+                    entries.append(candidate)
+                else:
+                    left_out.append(number)
+            light = [one for one in entries if one.length < HEAVY]
+            heavy = [one for one in entries if one.length >= HEAVY]
+            databases.append(self._databases(light, CHUNK, left_out) + self._databases(heavy, HEAVY_CHUNK, left_out))
             always.append(sorted(left_out))
-        self.progress(len(targets))
-        return Look(databases[0], databases[1], always[0], always[1])
+        return Look(databases, always)
 
-    def choose(self, pattern: Pattern) -> Form | None:
-        """The first form that hyperscan takes; what it took and what not is kept in the cache."""
-        for form in forms(pattern):
-            key = self.cache.key([b"%d %s" % (form.flags, form.expression)])
-            taken = self.choices.get(key)
-            if taken is None:
-                taken = self.choices[key] = int(compiles(form))
-            if taken:
-                return form
-        return None
-
-    def _databases(self, entries: Sequence[tuple[int, Form]], always: list[int]) -> list[_Database]:
-        """Databases of `CHUNK` patterns; one that cannot be made is made of its patterns one by one."""
+    def _databases(self, entries: Sequence[Candidate], size: int, left_out: list[int]) -> list[_Database]:
+        """Databases of ``size`` patterns; what hyperscan does not take as it is is tried in its next form."""
         found = []
-        for start in range(0, len(entries), CHUNK):
-            part = entries[start : start + CHUNK]
-            database = self._database([form for _, form in part])
-            if database is not None:
-                found.append(_Database(database, part))
-            elif len(part) == 1:
-                always.append(part[0][0])
-            else:
-                for one in part:
-                    found += self._databases([one], always)
+        for start in range(0, len(entries), size):
+            part = list(entries[start : start + size])
+            while part:
+                database = self._database([one.form for one in part if one.form])
+                if database is not None:
+                    found.append(_Database(database, [(one.number, one.form) for one in part if one.form]))
+                    break
+                changed = [one for one in part if not one.settle()]
+                left_out += [one.number for one in changed if not one.form]
+                part = [one for one in part if one.form]
+                if not changed and len(part) > 1:
+                    half = len(part) // 2
+                    found += self._databases(part[:half], half, left_out)
+                    part = part[half:]
+            self.progress(len(part))
         return found
 
     def _database(self, part: Sequence[Form]) -> Any:
@@ -189,14 +194,10 @@ class Compiler:
                 return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
             except hyperscan.error as error:
                 self.cache.drop(key, f"hyperscan does not take it: {error}")
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         try:
-            database.compile(
-                expressions=[form.expression for form in part], ids=list(range(len(part))), elements=len(part),
-                flags=[form.flags for form in part],
-            )  # fmt: skip
+            database = compiled(part)
         except hyperscan.error as error:
-            _log.warning("hyperscan does not take %d patterns together: %s", len(part), error)
+            _log.debug("hyperscan does not take %d patterns together: %s", len(part), error)
             return None
         self.compiled += len(part)
         self.cache.write(key, hyperscan.dumpb(database))
@@ -204,4 +205,90 @@ class Compiler:
 
     def finish(self) -> None:
         """Keep the choices."""
-        self.cache.write_choices(version(), self.choices)
+        self.choices.write()
+
+
+class Candidate:
+    """A pattern of a database, in the form that is next to be tried."""
+
+    def __init__(self, number: int, choices: Choices, pattern: Pattern, text: Text) -> None:
+        self.number = number
+        self._choices = choices
+        self._key = choices.key("form", pattern, text.value)
+        self._rest = forms(pattern, text)
+        self._settled = False
+        self.form: Form | None = None
+        known = choices.get(self._key)
+        if known is None:
+            self._next()
+        else:
+            self.form = Form(known[0].encode("latin-1"), known[1], bool(known[2])) if known else None
+            self._settled = True
+
+    @property
+    def length(self) -> int:
+        """Characters of the form."""
+        return len(self.form.expression) if self.form else 0
+
+    def _next(self) -> None:
+        self.form = next(self._rest, None)
+        form = self.form
+        self._choices.put(self._key, [form.expression.decode("latin-1"), form.flags, form.sure] if form else [])
+
+    def settle(self) -> bool:
+        """Go on to a form that hyperscan takes, alone at least; false if that is another one than before."""
+        if self._settled:
+            return True
+        self._settled = True
+        first = self.form
+        while self.form is not None:
+            try:
+                compiled([self.form])
+                break
+            except hyperscan.error:
+                self._next()
+        return self.form is first
+
+
+class Choices:
+    """What was found out about patterns: their form, what is left of them in ASCII text.  Kept as JSON."""
+
+    def __init__(self, cache: Cache, of: str) -> None:
+        self._cache, self._of = cache, of
+        self._known = cache.read_choices(of)
+        self._used: dict[str, Choice] = {}
+
+    def key(self, use: str, pattern: Pattern, *more: str) -> str:
+        """The name of a question about a pattern."""
+        words = (use, pattern.flags, *more)
+        return hashlib.sha256(" ".join(words).encode() + b"\0" + pattern.exact).hexdigest()[:32]
+
+    def get(self, key: str) -> Choice | None:
+        """The answer, `None` if it is not known."""
+        found = self._known.get(key)
+        if found is not None:
+            self._used[key] = found
+        return found
+
+    def put(self, key: str, choice: Choice) -> None:
+        """Keep an answer."""
+        self._known[key] = self._used[key] = choice
+
+    def shorter(self, pattern: Pattern) -> Pattern | None:
+        """`lean.shortened`, remembered."""
+        if len(pattern.exact) < WORTH:
+            return pattern
+        key = self.key("lean", pattern)
+        known = self.get(key)
+        if known is None:
+            short = shortened(pattern)
+            known = [] if short is None else [0] if short is pattern else [short.exact.decode("latin-1"), short.flags]
+            self.put(key, known)
+        if len(known) < 2:
+            return pattern if known else None
+        text = known[0].encode("latin-1")
+        return Pattern(pattern.source, text, text, known[1])
+
+    def write(self) -> None:
+        """Keep everything that was used, and what others kept meanwhile."""
+        self._cache.write_choices(self._of, self._used)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .patterns import Pattern
 from .tree import CATEGORIES, FAILURES, FLAGS, char, parse
 
 WORTH = 100
@@ -24,6 +25,14 @@ class _Dead(Exception):
 
 class _Unchanged(Exception):
     """A pattern that is better left as it is."""
+
+
+def shortened(pattern: Pattern) -> Pattern | None:
+    """The pattern for ASCII text: the given one, a shorter one, or `None` if it cannot match there."""
+    small = lean(pattern.exact, pattern.flags)
+    if small is None:
+        return pattern
+    return Pattern(pattern.source, small[0], small[0], small[1]) if small[0] else None
 
 
 def lean(pattern: bytes, flags: str) -> tuple[bytes, str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .tree import CATEGORIES, FAILURES, FLAGS, REPEATS, char, parse
+from .tree import CATEGORIES, FAILURES, FLAGS, REPEATS, char, parse, trimmed, walk
 
 MAX_LENGTH = 3_000
 """Characters of a relaxed pattern."""
@@ -26,28 +26,11 @@ def relaxed(pattern: bytes, flags: str, most: int = MAX_LENGTH) -> tuple[bytes, 
         text, room = "".ljust(2 * most), 2 * most
         while len(text) > most and room > 100:
             room //= 2
-            text, _ = _sequence(_trimmed(parsed), room)
+            text, _ = _sequence(trimmed(parsed), room)
     except (*FAILURES, _Unknown):
         return None
     text = text.removesuffix("\\b")
     return (text.encode("latin-1"), flags) if _telling(text) else None
-
-
-def _trimmed(items: Any) -> list[Any]:
-    """A sequence without what may be empty at its end: it would only make a match end in many places."""
-    kept = list(items)
-    while kept:
-        name, value = str(kept[-1][0]), kept[-1][1]
-        if name in REPEATS:
-            if value[0] == 0:
-                kept.pop()
-                continue
-            kept[-1] = (kept[-1][0], (value[0], value[0], value[2]))
-        elif name in ("AT", "ASSERT", "ASSERT_NOT"):
-            kept.pop()
-            continue
-        break
-    return kept
 
 
 class _Unknown(Exception):
@@ -65,21 +48,7 @@ def is_costly(pattern: bytes, flags: str) -> bool:
 
 
 def _has_long_repeat(items: Any) -> bool:
-    stack = list(items)
-    while stack:
-        operation, value = stack.pop()
-        match str(operation):
-            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-                if value[1] >= 3 and _size(value[2]) >= COSTLY:
-                    return True
-                stack += list(value[2])
-            case "SUBPATTERN":
-                stack += list(value[3])
-            case "ATOMIC_GROUP":
-                stack += list(value)
-            case "BRANCH":
-                stack += [item for branch in value[1] for item in branch]
-    return False
+    return any(name in REPEATS and value[1] >= 3 and _size(value[2]) >= COSTLY for name, value in walk(items))
 
 
 def _size(items: Any) -> int:
@@ -158,12 +127,23 @@ def _group(text: str, added: int, dropped: int) -> str:
 
 def _branch(branches: Any, room: int) -> tuple[str, bool]:
     """Alternatives; those of octets above ASCII alone become one class, numeric entities become one of any number."""
+    merged, branches = without_high(branches)
+    texts: dict[str, None] = {merged: None} if merged else {}
+    whole = True
+    share = max(room // max(1, len(branches)), 40)
+    for branch in branches:
+        text, complete = _sequence(branch, share)
+        texts[text] = None
+        whole = whole and complete
+    return "(?:" + "|".join(texts) + ")", whole
+
+
+def without_high(branches: Any) -> tuple[str, list[Any]]:
+    """What matches all branches of octets above ASCII alone and of numeric entities, and the other branches."""
     first: set[int] = set()
     longest = 0
     entity = False
-    texts: dict[str, None] = {}
-    whole = True
-    share = max(room // max(1, len(branches)), 40)
+    others = []
     for branch in branches:
         high = _high(branch)
         if high is not None:
@@ -172,15 +152,13 @@ def _branch(branches: Any, room: int) -> tuple[str, bool]:
         elif [(str(kind), value) for kind, value in branch[:2]] == [("LITERAL", 38), ("LITERAL", 35)]:
             entity = True
         else:
-            text, complete = _sequence(branch, share)
-            texts[text] = None
-            whole = whole and complete
+            others.append(branch)
+    texts = []
     if first:
-        texts[f"[{''.join(map(char, sorted(first)))}][\\x80-\\xff]{{0,{longest - 1}}}"] = None
+        texts.append(f"[{''.join(map(char, sorted(first)))}][\\x80-\\xff]{{0,{longest - 1}}}")
     if entity:
-        texts["&\\x23\\w+;?"] = None
-    text = "(?:" + "|".join(texts) + ")"
-    return text, whole
+        texts.append("&\\x23\\w+;?")
+    return "|".join(texts), others
 
 
 def _high(items: Any) -> tuple[set[int], int] | None:  # noqa: PLR0912
