@@ -16,6 +16,8 @@ from ..envelope import Envelope
 from ..errors import SettingError, StoreError
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_ADDRESS = re.compile(r"[^\x00-\x20\x7f<>]*")
+"""What cannot end a command and begin another; the server knows better what an address is."""
 _TIMEOUT = 60.0
 
 
@@ -66,6 +68,8 @@ def on_the_wire(raw: bytes) -> bytes:
 
 def _send(smtp: smtplib.SMTP, envelope: Envelope, raw: bytes) -> Collection[str]:
     addresses = (envelope.mail_from or "", *envelope.rcpt_to)
+    if odd := [address for address in addresses if not _ADDRESS.fullmatch(address)]:
+        raise ValueError(f"{odd[0]!r} is no address")
     options = []
     if not raw.isascii() and smtp.has_extn("8bitmime"):
         options.append("BODY=8BITMIME")
