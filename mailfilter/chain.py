@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
 from .config import Config
 from .deadline import Deadline
-from .decision import Action, GreylistState, Marks, Policy, Reason
+from .decision import GreylistState, Marks, Policy
 from .envelope import Envelope
 from .greylist import Greylist, GreylistAnswer
 from .lookups import Lookup
@@ -26,6 +27,7 @@ from .policy import senders
 from .policy.copies import copies
 from .policy.rules import RuleIndex
 from .quarantine import Quarantine
+from .remembering import greylisted, to_greylist
 from .scoring import Hits, Weights, contributions, cuts, merge, sums
 from .symbols import Catalogue, Symbol
 from .verdict import Verdict
@@ -100,22 +102,22 @@ class FilterChain:
 
     def check(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """Decide one mail.  Greylisting notes the attempt where the envelope is known."""
-        return next(self._verdicts(self.evaluate([_mail((raw, envelope or Envelope()))])))
+        return next(self._decided(self.evaluate([_mail((raw, envelope or Envelope()))])))
 
     async def acheck(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """`check` under asyncio: lookups are awaited, so many mails can be in hand at once on one loop."""
         batch = await self.aevaluate([_mail((raw, envelope or Envelope()))])
-        return next(self._verdicts(batch))
+        return next(await self._adecided(batch))
 
     def check_many(self, mails: Iterable[Input]) -> Iterator[Verdict]:
         """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
         for batch in self.batches(mails):
-            yield from self._verdicts(self.evaluate(batch))
+            yield from self._decided(self.evaluate(batch))
 
     async def acheck_many(self, mails: Iterable[Input]) -> AsyncIterator[Verdict]:
         """`check_many` under asyncio."""
         for batch in self.batches(mails):
-            for verdict in self._verdicts(await self.aevaluate(batch)):
+            for verdict in await self._adecided(await self.aevaluate(batch)):
                 yield verdict
 
     def batches(self, mails: Iterable[Input]) -> Iterator[list[Mail]]:
@@ -238,8 +240,17 @@ class FilterChain:
                 symbols.append(failure("senders", error))
         return listed
 
-    def _verdicts(self, batch: Batch) -> Iterator[Verdict]:
-        waits = self._greylisted(batch)
+    def _decided(self, batch: Batch) -> Iterator[Verdict]:
+        asked = to_greylist(self.greylist, batch)
+        return self._verdicts(batch, greylisted(self.greylist, batch, asked))
+
+    async def _adecided(self, batch: Batch) -> Iterator[Verdict]:
+        """`_decided` without holding up the loop while a store is asked."""
+        asked = to_greylist(self.greylist, batch)
+        waits = await asyncio.to_thread(greylisted, self.greylist, batch, asked) if asked else {}
+        return self._verdicts(batch, waits)
+
+    def _verdicts(self, batch: Batch, waits: Mapping[int, GreylistAnswer]) -> Iterator[Verdict]:
         decisions, each = batch.decisions, batch.copy_decisions
         if waits:
             states = np.full(len(batch.mails), GreylistState.NOT_ASKED, np.int8)
@@ -247,14 +258,6 @@ class FilterChain:
             each = batch.copies.decide(batch.points, self.policies, states)
             decisions = batch.copies.by_mail(each)
         return self._wording.verdicts(batch, decisions, each, {number: answer.wait for number, answer in waits.items()})
-
-    def _greylisted(self, batch: Batch) -> dict[int, GreylistAnswer]:
-        """What the greylist says of the mails whose score puts them into the doubtful band."""
-        if self.greylist is None:
-            return {}
-        doubtful = (batch.decisions.actions == Action.GREYLIST.severity) & (batch.decisions.reasons == Reason.SCORE)
-        answers = {n: self.greylist.ask(batch.mails[n].envelope) for n in np.flatnonzero(doubtful).tolist()}
-        return {n: answer for n, answer in answers.items() if answer.state is not GreylistState.NOT_ASKED}
 
 
 def _mail(given: Input) -> Mail:
