@@ -1,10 +1,10 @@
 """Decisions on stored rows: one policy, several, lists of senders; and what finding an entry or a rule costs.
 
-A synthetic table as in `benchmarks scoring`; one mail in a thousand hits malware or a floor, one in a hundred an entry of
-the deny or the allow list.  ``seconds_to_decide`` is `mailfilter.decision.decide` over points that are known,
+A synthetic table as in `benchmarks scoring`; one mail in a thousand hits malware or a floor, one in a hundred an entry
+of the deny or the allow list.  ``seconds_to_decide`` is `mailfilter.decision.decide` over points that are known,
 ``with_scoring`` the scores as well, ``four_policies`` each row by one of four policies, ``to_two_recipients`` the
-same where each two rows are the copies of one mail.  ``us_per_rule`` and ``us_per_entry`` are for one recipient and one mail, with
-``--entries`` rules or entries.  CPU seconds, the best of ``--repeat`` rounds.
+same where each two rows are the copies of one mail.  ``us_per_rule`` and ``us_per_entry`` are for one recipient and
+one mail, with ``--entries`` rules or entries.  CPU seconds, the best of ``--repeat`` rounds.
 """
 
 from __future__ import annotations

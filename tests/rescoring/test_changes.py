@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailfilter import Config, FilterChain
+from mailfilter import ArchivedMail, Config, Envelope, FilterChain
 from mailfilter.cli import main
 from mailfilter.rescoring import compare, load, rescore
 
@@ -33,6 +33,37 @@ def test_a_stored_table_is_decided_as_the_mails_would_be(table: Path) -> None:
             verdicts = list(chain.check_many(item.raw for item in mails(30)))
         assert [verdict.score for verdict in verdicts] == (again.points / 1000).tolist()
         assert [verdict.action.severity for verdict in verdicts] == again.decisions.actions.tolist()
+
+
+def test_rules_apply_to_stored_rows_as_to_mails(table: Path) -> None:
+    """Without envelopes those that are for nobody in particular, with them each row its own."""
+    rules = [
+        {"recipients": ["strict@example.org"], "greylist": -50, "quarantine": -50, "bounce": -50},
+        {"directions": ["outbound"], "greylist": -50, "quarantine": -50},
+        {"directions": ["inbound"], "greylist": -50},
+    ]
+    people = (["strict@example.org"], ["b@example.org"], ["strict@example.org", "b@example.org"], [])
+    envelopes = [
+        Envelope(rcpt_to=people[n % 4], direction="outbound" if n % 3 else "inbound") for n in range(30)
+    ]
+    with FilterChain(Config.from_mapping({**BASE, "policy": {"rules": rules}}), stateless=True) as chain:
+        bare = compare(load(table), chain).decisions.actions.tolist()
+        own = compare(load(table), chain, envelopes).decisions.actions.tolist()
+        verdicts = list(chain.check_many((item.raw, sent) for item, sent in zip(mails(30), envelopes, strict=True)))
+    assert [verdict.action.severity for verdict in verdicts] == own
+    assert set(bare) == {1}
+    assert set(own) == {1, 2, 3}
+
+
+def test_a_sender_who_was_proved_stays_allowed_in_the_table(tmp_path: Path) -> None:
+    """What the lists said is in the table, so the order of authority holds when it is decided anew."""
+    deny = {"senders": {"deny": [{"senders": ["example.net"]}]}}
+    raw = [ArchivedMail("a", b"From: a@example.net\n\n"), ArchivedMail("b", b"From: a@example.com\n\n")]
+    with FilterChain(Config.from_mapping({**BASE, **deny}), stateless=True) as chain:
+        rescore(chain, raw, tmp_path / "hits.npz")
+    held = {"senders": {"on_denied": "hold"}, "policy": {"greylist": -50}}
+    with FilterChain(Config.from_mapping({**BASE, **held}), stateless=True) as chain:
+        assert compare(load(tmp_path / "hits.npz"), chain).decisions.actions.tolist() == [2, 1]
 
 
 def test_what_changes_is_printed(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
