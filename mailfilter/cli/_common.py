@@ -33,13 +33,20 @@ def add_envelope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--helo", metavar="NAME", help="what it said in HELO or EHLO")
     parser.add_argument("--mail-from", metavar="ADDRESS", help='envelope sender; "" is the null sender')
     parser.add_argument("--rcpt-to", metavar="ADDRESS", action="append", default=[], help="recipient; may repeat")
+    parser.add_argument("--direction", metavar="WAY", default="inbound", help="inbound (default), outbound or internal")
 
 
 def envelope(args: argparse.Namespace) -> Envelope:
     """The envelope of the command line; `EnvelopeError` where an option is not of its kind."""
     from ..envelope import Envelope
 
-    return Envelope(client_ip=args.client_ip, helo=args.helo, mail_from=args.mail_from, rcpt_to=args.rcpt_to)
+    return Envelope(
+        client_ip=args.client_ip,
+        helo=args.helo,
+        mail_from=args.mail_from,
+        rcpt_to=args.rcpt_to,
+        direction=args.direction,
+    )
 
 
 class Source:

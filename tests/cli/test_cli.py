@@ -49,6 +49,24 @@ def test_json_is_one_object_a_line(mail: Path, capsys: pytest.CaptureFixture[str
     assert round(sum(symbol["points"] for symbol in row["symbols"]), 3) == row["score"]
 
 
+def test_rules_and_a_dry_run_are_shown(mail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "s.toml"
+    rule = '[[policy.rules]]\nname = "partners"\nrecipients = ["b@example.org"]\ndirections = ["outbound"]\n'
+    settings.write_text(f"[policy]\ndry_run = true\n{rule}greylist = -90\nquarantine = -90\n")
+    sent = ["--config", str(settings), "--rcpt-to", "b@example.org", "--rcpt-to", "c@example.org"]
+    assert main(["check", str(mail), *sent[:4], "--direction", "outbound"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 mails: 1 quarantine; dry run: all would be accepted"
+    settings.write_text(f"{rule}greylist = -90\nquarantine = -90\n")
+    assert main(["check", "--explain", str(mail), *sent, "--direction", "outbound"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[lines.index("by recipient:") + 1 :][:2] == [
+        "b@example.org: quarantine (score, partners)",
+        "c@example.org: accept (score)",
+    ]
+    assert main(["check", str(mail), "--direction", "sideways"]) == 2
+    assert "direction is inbound, outbound or internal" in capsys.readouterr().err
+
+
 def test_explain_adds_up_and_shows_what_was_not_known(mail: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--explain", str(mail)]) == 0
     lines = capsys.readouterr().out.splitlines()
