@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import Check, LocalCheck, LookupCheck
 from .config import Config
+from .counters import Counters
 from .decision import Policy
 from .errors import SettingError
 from .greylist import Greylist
@@ -109,6 +110,20 @@ def greylist(config: Config) -> Greylist | None:
         lifetime=section.lifetime,
         ipv4_prefix=section.ipv4_prefix,
         ipv6_prefix=section.ipv6_prefix,
+    )
+
+
+def counters(config: Config) -> Counters | None:
+    """The counters, or `None` where there are no limits."""
+    section = config.counters
+    if not section.limits:
+        return None
+    return Counters(
+        config.limits(),
+        section.store,
+        ipv4_prefix=section.ipv4_prefix,
+        ipv6_prefix=section.ipv6_prefix,
+        remember=section.remember,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
 from .config import Config
+from .counters import Counters
 from .deadline import Deadline
 from .decision import GreylistState, Marks, Policy
 from .envelope import Envelope
@@ -27,9 +28,9 @@ from .policy import senders
 from .policy.copies import copies
 from .policy.rules import RuleIndex
 from .quarantine import Quarantine
-from .remembering import greylisted, to_greylist
+from .remembering import counted, greylisted, to_greylist
 from .scoring import Hits, Weights, contributions, cuts, merge, sums
-from .symbols import Catalogue, Symbol
+from .symbols import Catalogue, Findings, Symbol
 from .verdict import Verdict
 from .verdicts import Batch, Wording
 
@@ -47,8 +48,8 @@ Input = bytes | Message | Mail | tuple[bytes | Message, Envelope]
 class FilterChain:
     """Decides what is to be done with a mail.
 
-    ``config``  the settings; ``checks``, ``lookups``, ``greylist`` and ``quarantine`` are built from them unless
-    given; a ``stateless`` chain builds neither greylist nor quarantine and so changes nothing anywhere (for
+    ``config``  the settings; ``checks``, ``lookups``, ``greylist``, ``quarantine`` and ``counters`` are built from them
+    unless given; a ``stateless`` chain builds none of the last three and so changes nothing anywhere (for
     archives and trials).  Safe to use from several threads.  Raises `SettingError`, `ModelError` or `StoreError` at
     construction; afterwards content never raises (law 2).
     """
@@ -61,6 +62,7 @@ class FilterChain:
         lookups: Iterable[Lookup] | None = None,
         greylist: Greylist | None = None,
         quarantine: Quarantine | None = None,
+        counters: Counters | None = None,
         stateless: bool = False,
     ) -> None:
         from . import assembly
@@ -76,8 +78,9 @@ class FilterChain:
         self.lookups = {
             lookup.kind: lookup for lookup in (assembly.lookups(self.config) if lookups is None else lookups)
         }
-        self.greylist, self.quarantine = greylist, quarantine
+        self.greylist, self.quarantine, self.counters = greylist, quarantine, counters
         if not stateless:
+            self.counters = counters or assembly.counters(self.config)
             self.greylist = greylist or assembly.greylist(self.config)
             self.quarantine = quarantine or assembly.quarantine(self.config)
             assembly.check_stores(self.config, self.quarantine)
@@ -102,22 +105,22 @@ class FilterChain:
 
     def check(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """Decide one mail.  Greylisting notes the attempt where the envelope is known."""
-        return next(self._decided(self.evaluate([_mail((raw, envelope or Envelope()))])))
+        mails = [_mail((raw, envelope or Envelope()))]
+        return next(self._decided(self.evaluate(mails, more=counted(self.counters, mails))))
 
     async def acheck(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """`check` under asyncio: lookups are awaited, so many mails can be in hand at once on one loop."""
-        batch = await self.aevaluate([_mail((raw, envelope or Envelope()))])
-        return next(await self._adecided(batch))
+        return next(await self._averdicts([_mail((raw, envelope or Envelope()))]))
 
     def check_many(self, mails: Iterable[Input]) -> Iterator[Verdict]:
         """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
         for batch in self.batches(mails):
-            yield from self._decided(self.evaluate(batch))
+            yield from self._decided(self.evaluate(batch, more=counted(self.counters, batch)))
 
     async def acheck_many(self, mails: Iterable[Input]) -> AsyncIterator[Verdict]:
         """`check_many` under asyncio."""
         for batch in self.batches(mails):
-            for verdict in await self._adecided(await self.aevaluate(batch)):
+            for verdict in await self._averdicts(batch):
                 yield verdict
 
     def batches(self, mails: Iterable[Input]) -> Iterator[list[Mail]]:
@@ -133,22 +136,28 @@ class FilterChain:
         if batch:
             yield batch
 
-    def evaluate(self, mails: Sequence[Mail], recorded: Sequence[Recorded] | None = None) -> Batch:
-        """Findings, points and decisions of one batch, without greylist state and without words.
+    def evaluate(
+        self,
+        mails: Sequence[Mail],
+        recorded: Sequence[Recorded] | None = None,
+        more: Sequence[Findings] = (),
+    ) -> Batch:
+        """Findings, points and decisions of one batch, without greylist state and without words; nothing is counted.
 
-        ``recorded``  per mail, what lookups answered on an earlier day; given that, nothing is asked.
+        ``recorded``  per mail, what lookups answered on an earlier day; given that, nothing is asked.  ``more``  per
+        mail, symbols of the catalogue that were found elsewhere.
         """
         engine = Engine(self.asking, mails, recorded)
         if not engine.done:
             drive(engine, self.lookups, self.deadline(mails), self._threads())
-        return self._score(mails, engine)
+        return self._score(mails, engine, more)
 
-    async def aevaluate(self, mails: Sequence[Mail]) -> Batch:
+    async def aevaluate(self, mails: Sequence[Mail], more: Sequence[Findings] = ()) -> Batch:
         """`evaluate` under asyncio."""
         engine = Engine(self.asking, mails)
         if not engine.done:
             await adrive(engine, self.lookups, self.deadline(mails))
-        return self._score(mails, engine)
+        return self._score(mails, engine, more)
 
     def act(self, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
         """Carry out what needs a store: hold a quarantined mail, leave a tombstone for a deleted one, disarm.
@@ -187,7 +196,7 @@ class FilterChain:
             self._pool = None
         for lookup in self.lookups.values():
             lookup.close()
-        for store in (self.greylist, self.quarantine):
+        for store in (self.greylist, self.quarantine, self.counters):
             if store is not None:
                 store.close()
 
@@ -207,11 +216,13 @@ class FilterChain:
                 self._pool = ThreadPoolExecutor(self.config.engine.in_flight, "mailfilter-lookup")
             return self._pool
 
-    def _score(self, mails: Sequence[Mail], engine: Engine) -> Batch:
+    def _score(self, mails: Sequence[Mail], engine: Engine, more: Sequence[Findings]) -> Batch:
         found = engine.findings
+        for symbols, others in zip(found, more, strict=False):
+            symbols.extend(others)
         for check in self.local:
-            for symbols, more in zip(found, _run(check, self._declared[check.name], mails), strict=True):
-                symbols.extend(more)
+            for symbols, seen in zip(found, _run(check, self._declared[check.name], mails), strict=True):
+                symbols.extend(seen)
         listed = self._listed(mails, found)
         rows = [merge(symbols, self.weights) for symbols in found]
         hits = Hits.from_rows(rows, self.weights)
@@ -244,8 +255,10 @@ class FilterChain:
         asked = to_greylist(self.greylist, batch)
         return self._verdicts(batch, greylisted(self.greylist, batch, asked))
 
-    async def _adecided(self, batch: Batch) -> Iterator[Verdict]:
-        """`_decided` without holding up the loop while a store is asked."""
+    async def _averdicts(self, mails: Sequence[Mail]) -> Iterator[Verdict]:
+        """Verdicts of a batch, without holding up the loop while a store is asked."""
+        found = await asyncio.to_thread(counted, self.counters, mails) if self.counters else ()
+        batch = await self.aevaluate(mails, found)
         asked = to_greylist(self.greylist, batch)
         waits = await asyncio.to_thread(greylisted, self.greylist, batch, asked) if asked else {}
         return self._verdicts(batch, waits)

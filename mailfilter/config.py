@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from .counters import SYMBOLS as RATE_SYMBOLS
+from .counters import Limit, read_limits
 from .decision import Action, Policy
 from .errors import SettingError
 from .policy.entries import AllowEntry, DenyEntry, Entry, read_entries, read_file
@@ -24,6 +26,7 @@ from .sections import (
     AuthenticationSection,
     ChecksSection,
     ContentSection,
+    CountersSection,
     DnsSection,
     EngineSection,
     GreylistSection,
@@ -81,6 +84,7 @@ class Config:
     dns: DnsSection = field(default_factory=DnsSection)
     authentication: AuthenticationSection = field(default_factory=AuthenticationSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
+    counters: CountersSection = field(default_factory=CountersSection)
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
     headers: HeadersSection = field(default_factory=HeadersSection)
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -114,6 +118,7 @@ class Config:
             faults.extend(_limits_in_order(config.ruled(rule).policy, f"policy.rules[{number}]"))
         read_entries(config.senders.allow, AllowEntry, "senders.allow", faults)
         read_entries(config.senders.deny, DenyEntry, "senders.deny", faults)
+        read_limits(config.counters.limits, faults)
         faults.extend(config.reply_texts().faults())
         if faults:
             raise SettingError(source, tuple(faults))
@@ -134,6 +139,7 @@ class Config:
             "DNSBL_UNKNOWN_DOMAIN": self.dns.on_unknown_domain,
             "DNSBL_UNKNOWN_HASH": self.dns.on_unknown_hash,
             "DNSWL_UNKNOWN": self.dns.on_unknown_allow,
+            **{symbol: action for action, symbol in RATE_SYMBOLS.items()},
             "ATTACH_BANNED": self.attachments.on_banned,
             "ATTACH_BOMB": self.attachments.on_bomb,
             "ATTACH_ENCRYPTED": self.attachments.on_encrypted,
@@ -152,6 +158,10 @@ class Config:
             disarm_malware=on_infected == _DISARM,
             on_denied=_FLOOR[self.senders.on_denied],
         )
+
+    def limits(self) -> tuple[Limit, ...]:
+        """The [[counters.limits]], in their order."""
+        return read_limits(self.counters.limits, [])
 
     def policy_rules(self) -> tuple[Rule, ...]:
         """The [[policy.rules]], in their order."""

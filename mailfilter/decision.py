@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .scoring import Hits, Points, flagged, thousandths
-from .symbols import MALWARE, UNKNOWN, Catalogue
+from .symbols import MALWARE, RATE, UNKNOWN, Catalogue
 
 
 class Action(StrEnum):
@@ -69,6 +69,8 @@ class Reason(IntEnum):
     """The sender is on the deny list."""
     ALLOWED = 7
     """The sender is on the allow list and is proved to be who is meant there: the score does not count."""
+    OVER_LIMIT = 8
+    """A limit on how much may pass was passed (`mailfilter.counters`)."""
 
 
 class GreylistState(IntEnum):
@@ -128,6 +130,8 @@ _DENIED = _REMOVABLE << 1
 """Flag of the deny list's column."""
 _ALLOWED = _DENIED << 1
 """Flag of the allow list's column."""
+_LIMITED = _ALLOWED << 1
+"""Flag of a column that says that a limit was passed."""
 _FLOORS = _INFECTED - 1 - _NOT_WANTED
 
 _HIGHEST = np.array([max(flags.bit_length() - 1, 0) for flags in range(_INFECTED)], np.int8)
@@ -173,6 +177,7 @@ class Marks:
             | np.where(~unknown & ((floor > 0) | removable), _NOT_WANTED, 0)
             | np.where(removable, _REMOVABLE, 0)
             | np.where(listed < 0, _DENIED, np.where(listed > 0, _ALLOWED, 0))
+            | np.where(np.array([info.group == RATE for info in catalogue.values()], np.bool_), _LIMITED, 0)
             | np.where(malware, _INFECTED, 0)
         )
         return cls(malware, floor, unknown, removable, listed, flags.astype(np.uint16))
@@ -267,6 +272,7 @@ def _outrank(decisions: Decisions, rows: NDArray[np.int64], flags: NDArray[np.ui
     allowed = (flags & _ALLOWED > 0) & ~denied
     actions[allowed], reasons[allowed] = Action.ACCEPT.severity, Reason.ALLOWED
     why = np.where(flags & _NOT_WANTED, np.int8(Reason.NOT_WANTED), np.int8(Reason.NOT_KNOWN))
+    why[flags & _LIMITED > 0] = Reason.OVER_LIMIT
     _raise(actions, reasons, _HIGHEST.take(flags & _FLOORS), why)
     _raise(actions, reasons, np.where(denied, np.int8(policy.on_denied.severity), np.int8(0)), why)
     reasons[denied] = Reason.DENIED

@@ -190,15 +190,19 @@ def _domain(name: str) -> bytes:
     return hashlib.sha256(b"domain\0" + domain_of(name.lower()).encode("utf-8", "surrogateescape")).digest()[:16]
 
 
+def network_of(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
+    """The network of a client, such as ``203.0.113.0/24``."""
+    return str(ipaddress.ip_network(f"{address}/{ipv6_prefix if ':' in address else ipv4_prefix}", strict=False))
+
+
 @lru_cache(4096)
 def _network(address: str, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
     """Second half of the key of a client's network."""
-    network = ipaddress.ip_network(f"{address}/{ipv6_prefix if ':' in address else ipv4_prefix}", strict=False)
-    return hashlib.blake2b(str(network).encode(), digest_size=8, person=b"network").digest()
+    network = network_of(address, ipv4_prefix, ipv6_prefix)
+    return hashlib.blake2b(network.encode(), digest_size=8, person=b"network").digest()
 
 
 def _legacy_key(address: str, sender: str, recipient: str) -> bytes:
     """The key that the first version of the greylist's file had for a triplet, shortened as the migration does it."""
-    network = ipaddress.ip_network(f"{address}/{64 if ':' in address else 24}", strict=False)
-    text = f"{network}\0{sender}\0{recipient}"
+    text = f"{network_of(address, 24, 64)}\0{sender}\0{recipient}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:16]

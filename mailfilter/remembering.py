@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .authentication.results import proved
+from .checks import Mail
+from .counters import Counters
 from .decision import Action, GreylistState, Reason
 from .envelope import Envelope
 from .greylist import Asking, Greylist, GreylistAnswer, body_digest
 from .policy.addresses import domain_of, folded
-from .symbols import Symbol
+from .symbols import Findings, Symbol
 from .verdict import ScoredSymbol, Verdict
 from .verdicts import Batch
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 _RESULTS = "AUTH_RESULTS"
 _DOUBTS = frozenset({"SPF_FAIL", "SPF_SOFTFAIL", "DMARC_FAIL_NONE", "DMARC_FAIL_QUARANTINE", "DMARC_FAIL_REJECT"})
+
+
+def counted(counters: Counters | None, mails: Sequence[Mail]) -> list[Findings]:
+    """The limits that each mail passes; this counts them, so it is asked once for every mail that came."""
+    return counters.count([mail.envelope for mail in mails]) if counters is not None else []
 
 
 def to_greylist(greylist: Greylist | None, batch: Batch) -> list[int]:
@@ -69,9 +76,11 @@ def _proved(envelope: Envelope, found: Sequence[Symbol | ScoredSymbol]) -> tuple
 
 def delivered(chain: FilterChain, envelope: Envelope, verdict: Verdict) -> None:
     """Note an accepted mail: whom our users wrote to, and whose proved mail was welcome by its own score."""
-    if verdict.action is not Action.ACCEPT:
+    if verdict.action is not Action.ACCEPT or verdict.intended is not None:
         return
     ours = envelope.auth_user is not None or envelope.direction != "inbound"
+    if chain.counters is not None and ours:
+        chain.counters.sent(envelope)
     if chain.greylist is not None:
         if ours:
             chain.greylist.sent(envelope)

@@ -69,10 +69,12 @@ _REFUSED = {
     Reason.NOT_KNOWN: (554, "MF-UNEXAMINED", "Refused: this mail could not be examined"),
     Reason.NOT_WANTED: (554, "MF-CONTENT", "Refused: this mail holds what is not accepted here"),
     Reason.DENIED: (550, "MF-DENIED", "Refused: mail from this sender is not accepted here"),
+    Reason.OVER_LIMIT: (550, "MF-LIMIT", "Refused: more mail has come than may pass"),
 }
 _SPAM = (550, "MF-SPAM", "Refused as spam, score {score}")
 _FOR_NOW = {
     Reason.NOT_KNOWN: ("4.7.1", "MF-UNEXAMINED", "This mail cannot be examined now, please try again later"),
+    Reason.OVER_LIMIT: ("4.7.1", "MF-LIMIT", "More mail has come than may pass now, please try again later"),
     Reason.NOT_STORED: ("4.3.0", "MF-STORE", "This mail cannot be stored now, please try again later"),
 }
 

@@ -226,6 +226,19 @@ class GreylistSection:
 
 
 @dataclass(frozen=True, slots=True)
+class CountersSection:
+    """[counters]  what is counted of accounts and clients, and limits on it"""
+
+    store: str = setting("memory", "text", '"memory", a database file\'s path, or redis://host:port/db')
+    ipv4_prefix: int = setting(32, "integer", "bits of an IPv4 address that name a client's network", low=8, high=32)
+    ipv6_prefix: int = setting(64, "integer", "bits of an IPv6 address that name it", low=16, high=128)
+    remember: float = setting(15_552_000, "number", "seconds for which a recipient is no new one", low=3600)
+    limits: tuple[Mapping[str, Any], ...] = setting(
+        (), "tables", "[[counters.limits]]: who, what, number, per (seconds), share, action"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantineSection:
     """[quarantine]  where held mail is kept, for how long, and who is told of it"""
 
@@ -268,6 +281,7 @@ SECTIONS: Mapping[str, Any] = {
     "dns": DnsSection,
     "authentication": AuthenticationSection,
     "greylist": GreylistSection,
+    "counters": CountersSection,
     "quarantine": QuarantineSection,
     "headers": HeadersSection,
 }

@@ -18,7 +18,8 @@ from .errors import SettingError
 
 MALWARE = "malware"
 UNKNOWN = "unknown"
-GROUPS = ("malware", "unknown", "content", "headers", "structure", "links", "attachments", "lists", "sender")
+RATE = "rate"
+GROUPS = ("malware", "unknown", "content", "headers", "structure", "links", "attachments", "lists", "sender", "rate")
 """Groups that symbols are shown and capped in.  ``malware`` outranks all; ``unknown`` never scores."""
 
 

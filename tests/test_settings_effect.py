@@ -650,6 +650,49 @@ def network(key: str, bits: int, one: str, other: str) -> Callable[[Path], tuple
     return effect
 
 
+def limited(folder: Path) -> tuple[Any, Any]:
+    limits = [{"who": "client", "number": 0, "action": "hold"}]
+    return tuple(verdict({"counters": {"limits": tables}}).action for tables in ([], limits))  # type: ignore
+
+
+def counters_store(folder: Path) -> tuple[Any, Any]:
+    path, found = folder / "counters.db", []
+    for store in ("memory", str(path)):
+        verdict({"counters": {"store": store, "limits": [{"who": "client"}]}})
+        found.append(path.exists())
+    return found[0], found[1]
+
+
+def counted(key: str, bits: int, one: str, other: str) -> Callable[[Path], tuple[Any, Any]]:
+    """Whether two clients are counted together."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, {key: bits}):
+            section = {"limits": [{"who": "client", "number": 1, "action": "hold"}], **table}
+            with FilterChain(Config.from_mapping({"counters": section}), checks=[Points()]) as chain:
+                mails = [(b"Subject: 0\n\n", replace(CLIENT, client_ip=client)) for client in (one, other)]
+                found.append([verdict.action for verdict in chain.check_many(mails)])
+        return found[0], found[1]
+
+    return effect
+
+
+def remember(folder: Path) -> tuple[Any, Any]:
+    found = []
+    limits = [{"what": "new_recipients", "number": 0, "per": 12}]
+    sent = Envelope(auth_user="a", mail_from="a@example.org", rcpt_to=["b@example.net"], direction="outbound")
+    for table in ({}, {"remember": 3600}):
+        with FilterChain(Config.from_mapping({"counters": {"limits": limits, **table}}), checks=[Points()]) as chain:
+            assert chain.counters is not None
+            clock = FakeClock(0.0)
+            chain.counters._clock = clock
+            chain.counters.sent(sent)
+            clock.advance(4000)
+            found.append(chain.check(b"Subject: 0\n\n", sent).action)
+    return found[0], found[1]
+
+
 def quarantine(folder: Path) -> tuple[Any, Any]:
     receipts = []
     for table in ({}, {"quarantine": {"path": str(folder / "q.db")}}):
@@ -807,6 +850,11 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "authentication.trusted_sealers": authenticated("trusted_sealers", ["lists.example"]),
     "authentication.tree_walk": authenticated("tree_walk", True),
     "greylist.store": store,
+    "counters.store": counters_store,
+    "counters.limits": limited,
+    "counters.ipv4_prefix": counted("ipv4_prefix", 24, "203.0.113.9", "203.0.113.10"),
+    "counters.ipv6_prefix": counted("ipv6_prefix", 128, "2001:db8::1", "2001:db8::2"),
+    "counters.remember": remember,
     "greylist.mode": greylist_mode,
     "greylist.ipv4_prefix": network("ipv4_prefix", 32, "203.0.113.9", "203.0.113.10"),
     "greylist.ipv6_prefix": network("ipv6_prefix", 128, "2001:db8::1", "2001:db8::2"),
