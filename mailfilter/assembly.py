@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .lookups.dns import DnsLookup
 
 if TYPE_CHECKING:
+    from .bounce import Bouncer
     from .quarantine.notices import Notices
 
 PLUGIN_GROUP = "mailfilter.checks"
@@ -164,6 +165,20 @@ def delivery(config: Config) -> Deliver:
     if not config.quarantine.smtp:
         raise SettingError(config.source, ('quarantine.smtp: "host:port" is needed to hand mail on',))
     return SmtpDelivery(config.quarantine.smtp)
+
+
+def bouncer(config: Config) -> Bouncer:
+    """What makes bounces; raises `SettingError` where it is not set who we are."""
+    from .bounce import Bouncer
+
+    section = config.bounce
+    return Bouncer(
+        section.hostname,
+        section.postmaster,
+        store=section.store,
+        per_sender=section.per_sender,
+        per_domain=section.per_domain,
+    )
 
 
 def policies(config: Config) -> tuple[Policy, ...]:

@@ -24,6 +24,7 @@ from .sections import (
     SECTIONS,
     AttachmentsSection,
     AuthenticationSection,
+    BounceSection,
     ChecksSection,
     ContentSection,
     CountersSection,
@@ -86,6 +87,7 @@ class Config:
     greylist: GreylistSection = field(default_factory=GreylistSection)
     counters: CountersSection = field(default_factory=CountersSection)
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
+    bounce: BounceSection = field(default_factory=BounceSection)
     headers: HeadersSection = field(default_factory=HeadersSection)
     scores: Mapping[str, float] = field(default_factory=dict)
     groups: Mapping[str, float] = field(default_factory=dict)

@@ -7,6 +7,7 @@ and not merely slow.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ._version import __version__
 from .chain import FilterChain
 from .checks.content import ContentCheck
 from .deadline import Deadline
+from .errors import StoreError
 from .lookups import ScanAnswer, ScanQuestion, ScanState
 
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -41,6 +43,7 @@ def examine(chain: FilterChain) -> Iterator[Line]:
     yield from _model(chain)
     yield from _scanner(chain)
     yield from short_lines(chain)
+    yield from _quarantine(chain)
 
 
 def _policy(chain: FilterChain) -> Iterator[Line]:
@@ -103,3 +106,34 @@ def _scanner(chain: FilterChain) -> Iterator[Line]:
 
 def _deadline(chain: FilterChain) -> Deadline:
     return Deadline.after(chain.config.engine.deadline)
+
+
+def _quarantine(chain: FilterChain) -> Iterator[Line]:
+    """What is held, whether anybody looks, and whether there is room; one that was never used is not made."""
+    from . import assembly
+
+    config, path = chain.config, chain.config.quarantine.path
+    if not path:
+        return
+    if "://" not in path and not os.path.exists(path):
+        yield Line("quarantine", f"{path}: nothing was held yet")
+        return
+    try:
+        store = assembly.quarantine(config)
+        assert store is not None
+        stats = store.stats()
+        store.close()
+    except StoreError as error:
+        yield Line("quarantine", str(error), wrong=True)
+        return
+    mails = sum(count.mails for count in stats.counts if count.size)
+    yield Line("quarantine", f"{mails} mails, {stats.size} bytes{f' of {stats.quota}' if stats.quota else ''}")
+    if stats.alarm:
+        days = f"{stats.oldest / 86_400:.1f} days"
+        yield Line("quarantine", f"nobody looks: {stats.unseen} mails unseen, the oldest for {days}", wrong=True)
+    if stats.faulty:
+        yield Line("quarantine", f"{stats.faulty} mails are missing or damaged (quarantine verify)", wrong=True)
+    if stats.quota and stats.size > 0.9 * stats.quota:
+        yield Line("quarantine", "is nearly full: soon new mail is refused for now (quarantine.quota)", wrong=True)
+    if not (config.quarantine.postmaster and config.quarantine.smtp):
+        yield Line("quarantine", "recipients are not told, so nothing expires (quarantine.postmaster, quarantine.smtp)")

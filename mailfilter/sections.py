@@ -258,6 +258,17 @@ class QuarantineSection:
 
 
 @dataclass(frozen=True, slots=True)
+class BounceSection:
+    """[bounce]  bounces for mail that was accepted and is then refused (mailfilter.bounce); a 5xx reply is better"""
+
+    hostname: str = setting("", "text", "our name, from which bounces come; needed for them")
+    postmaster: str = setting("", "text", "address that bounces come from, and that can be asked; needed for them")
+    store: str = setting("memory", "text", 'where they are counted: "memory", a path, or redis://host:port/db')
+    per_sender: int = setting(3, "integer", "most bounces an hour to one address", low=0)
+    per_domain: int = setting(30, "integer", "most bounces an hour to one organization", low=0)
+
+
+@dataclass(frozen=True, slots=True)
 class HeadersSection:
     """[headers]  what FilterChain.rewrite does to a mail"""
 
@@ -283,5 +294,6 @@ SECTIONS: Mapping[str, Any] = {
     "greylist": GreylistSection,
     "counters": CountersSection,
     "quarantine": QuarantineSection,
+    "bounce": BounceSection,
     "headers": HeadersSection,
 }

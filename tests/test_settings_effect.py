@@ -25,6 +25,7 @@ from mailfilter.symbols import Findings, declared_by
 from mailfilter.testing.clock import FakeClock
 from mailfilter.testing.fake_clamd import FakeClamd, Session, close_without_reply, replies
 from mailfilter.testing.fake_dns import FakeDns
+from mailfilter.verdict import ScoredSymbol
 
 CLIENT = Envelope(client_ip="11.22.33.44", mail_from="a@example.net", rcpt_to=["b@example.org"])
 MEANING = {"symbol": "OWN_LISTED", "points": 3.0, "description": "Listed by our own list."}
@@ -762,6 +763,27 @@ def handed_on(store: Quarantine, config: Config) -> str:
     return "delivered"
 
 
+def bounced(key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
+    """What became of four bounces to two addresses, the last by another process, without and with the setting."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        refused = verdict({}, 99)
+        proof = ScoredSymbol("AUTH_RESULTS", 0, 1, "spf=pass smtp.mailfrom=example.net", "", "sender")
+        for table in ({}, {key: str(folder / value) if key == "store" else value}):
+            base = {"hostname": "mx.example.org", "postmaster": "postmaster@example.org", "per_sender": 2}
+            config = Config.from_mapping({"bounce": base | table})
+            bouncers, said = [assembly.bouncer(config) for _ in range(2)], []
+            for number, bouncer in enumerate((bouncers[0], bouncers[0], bouncers[0], bouncers[1])):
+                sender = replace(CLIENT, mail_from="bc"[number == 1] + "@example.net")
+                done = bouncer.bounce(b"\n", sender, replace(refused, symbols=(proof,)))
+                said.append([part for part in (done.raw or b"").split(b"\r\n") if part[:5] in (b"From:", b"Repor")])
+            found.append(said)
+        return found[0], found[1]
+
+    return effect
+
+
 def check_failed(folder: Path) -> tuple[Any, Any]:
     tables: list[dict[str, Any]] = [{}, {"policy": {"on_check_failed": "bounce"}}]
     return tuple(verdict(table, checks=[Failing()]).action for table in tables)  # type: ignore[return-value]
@@ -872,6 +894,11 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "quarantine.postmaster": quarantined("postmaster", "help@example.org", notice),
     "quarantine.link": quarantined("link", "https://mail.example.org/?token=", notice),
     "quarantine.smtp": quarantined("smtp", "127.0.0.1:1", handed_on),
+    "bounce.hostname": bounced("hostname", "other.example.org"),
+    "bounce.postmaster": bounced("postmaster", "help@example.org"),
+    "bounce.store": bounced("store", "bounces.db"),
+    "bounce.per_sender": bounced("per_sender", 1),
+    "bounce.per_domain": bounced("per_domain", 1),
     "headers.authserv_id": authserv_id,
 }
 
