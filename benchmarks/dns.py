@@ -1,13 +1,19 @@
-"""CPU time of a DNS question, beside dnspython's resolver in the same run; needs a server (``--resolver``)."""
+"""What DNS costs: questions, beside dnspython's resolver in the same run, and mails with lists and authentication.
+
+Starts rbldnsd and nsd behind unbound on this machine, and asks about mails of a thousand senders that nothing is known
+of (``--corpus``: their text); with ``--resolver`` only questions are measured, at that server.  CPU is this process's
+own.  ``us_cpu_per_question`` of mails is all that looking at them costs, checks included, by the questions asked.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from mailfilter.deadline import Deadline
 from mailfilter.errors import MailFilterError
@@ -18,31 +24,56 @@ from mailfilter.lookups.dns_servers import Nameserver
 ROUNDS = 3
 AT_ONCE = 40
 """Questions of one mail with block lists and authentication."""
+DELAY = 0.05
+"""Seconds that the far resolver takes."""
+_FAR = f"""
+import sys
+from mailfilter.testing.fake_dns import FakeDns
+with FakeDns({{}}, delay={DELAY}) as server:
+    print(server.address, flush=True)
+    sys.stdin.read()
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
-    parser.add_argument("--resolver", default="127.0.0.1:5353", metavar="ADDRESS", help="server that is asked")
+    parser.add_argument("--resolver", metavar="ADDRESS", help="ask this server, and start none")
     parser.add_argument("--zone", default="bl.lab.test", help="IPv4 block list below which addresses are asked for")
     parser.add_argument("--questions", type=int, default=2_000, metavar="N", help="questions a round")
+    parser.add_argument("--mails", type=int, default=1_000, metavar="N", help="mails, each of another sender")
 
 
 def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """One row per way of asking: microseconds per question of CPU and wall clock, the best of some rounds."""
+    """A row for each way of asking, for a mail's questions to a far resolver, and for each way of looking at mails."""
     count = 200 if args.quick else args.questions
-    names = [f"{n % 256}.{n // 256 % 256}.0.203.{args.zone}" for n in range(count)]
+    if args.resolver:
+        yield from _questions(args.resolver, args.zone, count)
+        return
+    from .dns_mails import Lab, rows, senders
+
+    number = 100 if args.quick else args.mails
+    with Lab(number) as lab:
+        yield from _questions(lab.rbldnsd, args.zone, count)
+        yield _far_resolver()
+        yield from rows(lab, senders(number, args.corpus))
+
+
+def _questions(resolver: str, zone: str, count: int) -> Iterator[dict[str, object]]:
+    """Microseconds per question of CPU and wall clock, the best of some rounds."""
+    names = [f"{n % 256}.{n // 256 % 256}.0.203.{zone}" for n in range(count)]
 
     def fresh() -> DnsLookup:
-        return DnsLookup([args.resolver])
+        return DnsLookup([resolver])
 
     first = fresh().ask(DnsQuestion(names[0]), Deadline.after(3))
     if not first.state.known:
-        raise MailFilterError(f"{args.resolver} does not answer for {args.zone}: {first.state.value}, {first.detail}")
+        raise MailFilterError(f"{resolver} does not answer for {zone}: {first.state.value}, {first.detail}")
     (server,) = fresh().servers
     ways: dict[str, Callable[[], None]] = {
         "ours, one by one": lambda: _blocking(fresh(), names),
-        "ours, 16 threads": lambda: _threads(fresh(), names),
-        "ours, asyncio": lambda: asyncio.run(_awaited(fresh(), names)),
+        f"ours, {AT_ONCE} at once": lambda: _together(fresh(), names),
+        f"ours, asyncio, {AT_ONCE} at once": lambda: asyncio.run(_awaited(fresh(), names)),
+        "ours, asyncio, all on one loop": lambda: asyncio.run(_awaited(fresh(), names, len(names))),
         "ours, from the cache": lambda: _cached(fresh(), names),
         "dnspython, one by one": lambda: _dnspython(server, names),
         "dnspython, asyncio": lambda: asyncio.run(_dnspython_awaited(server, names)),
@@ -57,7 +88,30 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         }
 
 
-def _timed(ask: Callable[[], None]) -> tuple[float, float]:
+def _far_resolver() -> dict[str, object]:
+    """Milliseconds for the questions of one mail, and of the next one that has the same, blocking and awaited."""
+    row: dict[str, object] = {"way": f"{AT_ONCE} questions, a resolver {1e3 * DELAY:g} ms away"}
+    with subprocess.Popen([sys.executable, "-c", _FAR], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        lookups = [DnsLookup([address]) for _ in range(2)]
+        questions = [DnsQuestion(f"n{n}.test") for n in range(AT_ONCE)]
+
+        def blocking() -> None:
+            lookups[0].ask_many(questions, Deadline.after(5))
+
+        def awaited() -> None:
+            asyncio.run(lookups[1].aask_many(questions, Deadline.after(5)))
+
+        for turn in ("first", "second"):
+            row[f"{turn}_wall_ms"] = round(1e3 * _timed(blocking)[1], 2)
+            row[f"{turn}_wall_ms_asyncio"] = round(1e3 * _timed(awaited)[1], 2)
+        row["asked"] = sum(lookup.asked for lookup in lookups)
+        process.communicate("")
+    return row
+
+
+def _timed(ask: Callable[[], object]) -> tuple[float, float]:
     cpu, wall = time.process_time(), time.perf_counter()
     ask()
     return time.process_time() - cpu, time.perf_counter() - wall
@@ -68,14 +122,14 @@ def _blocking(lookup: DnsLookup, names: list[str]) -> None:
         lookup.ask(DnsQuestion(name), Deadline.after(5))
 
 
-def _threads(lookup: DnsLookup, names: list[str]) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: lookup.ask(DnsQuestion(name), Deadline.after(5)), names))
-
-
-async def _awaited(lookup: DnsLookup, names: list[str]) -> None:
+def _together(lookup: DnsLookup, names: list[str]) -> None:
     for start in range(0, len(names), AT_ONCE):
-        batch = names[start : start + AT_ONCE]
+        lookup.ask_many([DnsQuestion(name) for name in names[start : start + AT_ONCE]], Deadline.after(5))
+
+
+async def _awaited(lookup: DnsLookup, names: list[str], at_once: int = AT_ONCE) -> None:
+    for start in range(0, len(names), at_once):
+        batch = names[start : start + at_once]
         await asyncio.gather(*(lookup.aask(DnsQuestion(name), Deadline.after(5)) for name in batch))
 
 

@@ -60,6 +60,11 @@ class DnsLookup:
             self._servers = system_nameservers()
         return self._servers
 
+    @property
+    def asked(self) -> int:
+        """Questions that have been sent so far: neither known already nor asked by somebody else at that moment."""
+        return self._in_flight.total
+
     def talk(self) -> DnsTalk:
         """A blocking conversation, for one thread; to be closed."""
         return DnsTalk(self._common())

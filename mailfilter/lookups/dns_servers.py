@@ -97,6 +97,8 @@ class InFlight:
     """
 
     def __init__(self, limit: int) -> None:
+        self.total = 0
+        """Questions that have been sent so far."""
         self._limit = limit
         self._count = 0
         self._lock = threading.Lock()
@@ -107,6 +109,7 @@ class InFlight:
             if self._count >= self._limit and own:
                 return False
             self._count += 1
+            self.total += 1
             return True
 
     def give(self) -> None:
