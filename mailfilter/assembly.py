@@ -13,16 +13,11 @@ from .decision import Policy
 from .errors import SettingError
 from .greylist import Greylist
 from .lookups import Lookup
-from .quarantine import Deliver, Quarantine
-from .quarantine.store import DAY
 from .symbols import SymbolInfo, declared_by
 
 if TYPE_CHECKING:
     from .lookups.dns import DnsLookup
-
-if TYPE_CHECKING:
-    from .bounce import Bouncer
-    from .quarantine.notices import Notices
+    from .quarantine import Quarantine
 
 PLUGIN_GROUP = "mailfilter.checks"
 """Entry point group of check plug-ins: each names a factory that is given its settings table."""
@@ -130,55 +125,12 @@ def counters(config: Config) -> Counters | None:
 
 def quarantine(config: Config) -> Quarantine | None:
     """The quarantine, or `None` when the caller keeps held mail."""
-    section = config.quarantine
-    if not section.path:
+    if not config.quarantine.path:
         return None
-    from .quarantine.keys import Keyring
+    from .quarantine.configured import quarantine as configured
 
-    return Quarantine(
-        section.path,
-        blobs=section.blobs,
-        keys=Keyring(section.keys) if section.keys else None,
-        encrypt=section.encrypt,
-        quota=int(section.quota * 2**20),
-        keep=section.keep * DAY,
-        alarm=section.alarm * DAY,
-        tombstones=None if section.tombstones is None else section.tombstones * DAY,
-    )
+    return configured(config)
 
-
-def notices(config: Config) -> Notices:
-    """How recipients are told of held mail; raises `SettingError` where it is not set who tells them."""
-    from .quarantine.notices import Notices
-
-    if not config.quarantine.postmaster:
-        raise SettingError(config.source, ("quarantine.postmaster: the address is needed from which notices come",))
-    if config.quarantine.link and not config.quarantine.keys:
-        raise SettingError(config.source, ("quarantine.link: links are signed with a key: set quarantine.keys",))
-    return Notices(config.quarantine.postmaster, config.quarantine.link)
-
-
-def delivery(config: Config) -> Deliver:
-    """What hands notices and released mail on; raises `SettingError` where it is not set."""
-    from .quarantine.delivery import SmtpDelivery
-
-    if not config.quarantine.smtp:
-        raise SettingError(config.source, ('quarantine.smtp: "host:port" is needed to hand mail on',))
-    return SmtpDelivery(config.quarantine.smtp)
-
-
-def bouncer(config: Config) -> Bouncer:
-    """What makes bounces; raises `SettingError` where it is not set who we are."""
-    from .bounce import Bouncer
-
-    section = config.bounce
-    return Bouncer(
-        section.hostname,
-        section.postmaster,
-        store=section.store,
-        per_sender=section.per_sender,
-        per_domain=section.per_domain,
-    )
 
 
 def policies(config: Config) -> tuple[Policy, ...]:

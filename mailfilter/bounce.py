@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from .authentication.dmarc import organization
 from .authentication.results import Proved, proved
+from .config import Config
 from .decision import Action
 from .envelope import Envelope
 from .errors import SettingError, StoreError
@@ -170,6 +171,18 @@ class Bouncer:
             lines += ["", f"Final-Recipient: {'utf-8' if utf8 else 'rfc822'}; {recipient}", "Action: failed"]
             lines += [f"Status: {reply.enhanced}", f"Diagnostic-Code: smtp; {reply}"]
         return "\n".join([*lines, ""]).encode()
+
+
+def configured(config: Config) -> Bouncer:
+    """What makes bounces as [bounce] says; raises `SettingError` where it is not set who we are."""
+    section = config.bounce
+    return Bouncer(
+        section.hostname,
+        section.postmaster,
+        store=section.store,
+        per_sender=section.per_sender,
+        per_domain=section.per_domain,
+    )
 
 
 def unsuitable(message: Message, envelope: Envelope, verdict: Verdict) -> str:

@@ -110,7 +110,7 @@ def _deadline(chain: FilterChain) -> Deadline:
 
 def _quarantine(chain: FilterChain) -> Iterator[Line]:
     """What is held, whether anybody looks, and whether there is room; one that was never used is not made."""
-    from . import assembly
+    from .quarantine.configured import quarantine
 
     config, path = chain.config, chain.config.quarantine.path
     if not path:
@@ -119,8 +119,7 @@ def _quarantine(chain: FilterChain) -> Iterator[Line]:
         yield Line("quarantine", f"{path}: nothing was held yet")
         return
     try:
-        store = assembly.quarantine(config)
-        assert store is not None
+        store = quarantine(config)
         stats = store.stats()
         store.close()
     except StoreError as error:

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from mailfilter import Config, Envelope, FilterChain, Mail, Symbol, SymbolInfo, Verdict, assembly
+from mailfilter import Config, Envelope, FilterChain, Mail, Symbol, SymbolInfo, Verdict, bounce
 from mailfilter.assembly import BUILT_IN
 from mailfilter.checks import Asking
 from mailfilter.checks.virus import VirusCheck
 from mailfilter.deadline import Deadline
 from mailfilter.errors import MailFilterError, SettingError, StoreError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
-from mailfilter.quarantine import Quarantine
+from mailfilter.quarantine import Quarantine, configured
 from mailfilter.sections import SECTIONS
 from mailfilter.symbols import Findings, declared_by
 from mailfilter.testing.clock import FakeClock
@@ -713,8 +713,7 @@ def quarantined(key: str, value: Any, look: Callable[[Quarantine, Config], Any])
             base = {"path": str(folder / f"q{number}.db"), "postmaster": "postmaster@example.org"}
             base |= {"keys": str(folder / "keys")} if key in ("encrypt", "link") else {}
             config = Config.from_mapping({"quarantine": base | table})
-            store = assembly.quarantine(config)
-            assert store is not None
+            store = configured.quarantine(config)
             store.clock = clock = FakeClock(1e9)
             store.hold(b"Subject: held\n\nneedle\n", CLIENT, FilterChain(checks=[]).check(b"x"))
             clock.advance(3 * 86_400)
@@ -751,13 +750,13 @@ def forgotten(store: Quarantine, config: Config) -> int:
 def notice(store: Quarantine, config: Config) -> bytes:
     from mailfilter.quarantine.notices import compose
 
-    raw = compose(store, assembly.notices(config), "b@example.org", list(store.entries()))
+    raw = compose(store, configured.notices(config), "b@example.org", list(store.entries()))
     return b"\n".join(line for line in raw.split(b"\r\n") if b"postmaster" in line or b"https" in line)
 
 
 def handed_on(store: Quarantine, config: Config) -> str:
     try:
-        assembly.delivery(config)(CLIENT, b"Subject: x\r\n\r\n")
+        configured.delivery(config)(CLIENT, b"Subject: x\r\n\r\n")
     except MailFilterError as error:
         return str(error)
     return "delivered"
@@ -773,7 +772,7 @@ def bounced(key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
         for table in ({}, {key: str(folder / value) if key == "store" else value}):
             base = {"hostname": "mx.example.org", "postmaster": "postmaster@example.org", "per_sender": 2}
             config = Config.from_mapping({"bounce": base | table})
-            bouncers, said = [assembly.bouncer(config) for _ in range(2)], []
+            bouncers, said = [bounce.configured(config) for _ in range(2)], []
             for number, bouncer in enumerate((bouncers[0], bouncers[0], bouncers[0], bouncers[1])):
                 sender = replace(CLIENT, mail_from="bc"[number == 1] + "@example.net")
                 done = bouncer.bounce(b"\n", sender, replace(refused, symbols=(proof,)))

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out one order with the quarantine of the settings."""
-    from .. import assembly
+    from ..quarantine.configured import quarantine
 
     config = _common.config(args)
     if not config.quarantine.path:
@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     order: Callable[..., int] = args.order
     if order is _rekey:
         return _rekey(config, args)
-    store = assembly.quarantine(config)
-    assert store is not None
+    store = quarantine(config)
     try:
         return order(store, config, args)
     finally:
@@ -78,13 +77,13 @@ def _show(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
 def _release(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
     """Deliver held mails to their recipients by [quarantine] smtp; without it (or with --stdout), write one of them to
     standard output.  With --learn the site is taught that it is ham."""
-    from .. import assembly
+    from ..quarantine.configured import delivery
 
     aside = args.stdout or not config.quarantine.smtp
     if aside and len(args.receipt) > 1:
         raise StoreError('several mails are released by SMTP only: set [quarantine] smtp = "host:port"')
     site = _site(config) if args.learn else None
-    deliver = None if aside else assembly.delivery(config)
+    deliver = None if aside else delivery(config)
     failed = 0
     for receipt in args.receipt:
         try:
@@ -123,14 +122,14 @@ def _delete(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
 def _digest(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
     """Tell every recipient by mail what is held for them and was not told yet, through [quarantine] smtp.  Exit status
     1 where a notice did not go out; its mails are not going to expire before one does."""
-    from .. import assembly
+    from ..quarantine.configured import delivery, notices
     from ..quarantine.notices import send
 
     if args.dry_run:
         for address in store.index.to_notice():
             print(_common.printable(address or "postmaster"))
         return 0
-    sent = send(store, assembly.notices(config), assembly.delivery(config))
+    sent = send(store, notices(config), delivery(config))
     text = f"{sent.notices} notices of {sent.mails} mails went out; {len(sent.failed)} did not"
     _report(args, sent._asdict(), [text, *(f"not told: {address}" for address in sent.failed)])
     return 1 if sent.failed else 0
@@ -179,15 +178,14 @@ def _rekey(config: Config, args: argparse.Namespace) -> int:
     """Put a new key on top of the file [quarantine] keys (which is made if it is not there), and seal everything with
     it.  With --drop-old, some time later, seal what is not sealed with the newest key yet, and remove the older ones:
     links that they signed are void then."""
-    from .. import assembly
+    from ..quarantine.configured import quarantine
     from ..quarantine.keys import add_key, drop_old
 
     path = config.quarantine.keys
     if not path or path.startswith("env:"):
         raise StoreError("keys are kept in a file to be renewed: set [quarantine] keys to its path")
     name = "" if args.drop_old else add_key(path)
-    store = assembly.quarantine(config)
-    assert store is not None
+    store = quarantine(config)
     try:
         changed = store.reseal()
     finally:
