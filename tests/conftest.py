@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .servers import clamd, nsd, own_clamd, rbldnsd, resolver, unbound
+from .servers import clamd, nsd, own_clamd, own_redis, rbldnsd, redis_server, resolver, unbound
 
-__all__ = ["clamd", "nsd", "own_clamd", "rbldnsd", "resolver", "unbound"]
+__all__ = ["clamd", "nsd", "own_clamd", "own_redis", "rbldnsd", "redis_server", "resolver", "unbound"]

@@ -1,4 +1,4 @@
-"""Real servers for tests: clamd, rbldnsd, nsd, unbound on free loopback ports, their state in a folder of their own.
+"""Real servers for tests: clamd, rbldnsd, nsd, unbound, Redis on free loopback ports, their state in a folder each.
 
 They are started once a session and stopped at its end whatever happens in between.  A program that is not installed
 skips the tests that need it; with ``MAILFILTER_REQUIRE_SERVERS=1`` it fails them.
@@ -194,6 +194,25 @@ def _answers_dns(port: int, name: str = "2.0.0.127.bl.lab.test") -> bool:
         return False
 
 
+class Redis(Server):
+    """A Redis without a file: what it knows is gone when it is killed; ``url`` as settings name it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        facts = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        super().__init__([program("redis-server"), *facts], folder, lambda: _pongs(self.port))
+
+
+def _pongs(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16) == b"+PONG\r\n"
+    except OSError:
+        return False
+
+
 def _fill(target: Path, **values: str) -> None:
     """Copy the template of the target's name with ``@NAME@`` filled in."""
     text = (TEMPLATES / target.name).read_text(encoding="utf-8")
@@ -265,5 +284,21 @@ def nsd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nsd]:
 def resolver(tmp_path_factory: pytest.TempPathFactory, rbldnsd: Rbldnsd, nsd: Nsd) -> Iterator[Unbound]:
     """The block lists and the senders behind one resolver."""
     server = Unbound(_folder(tmp_path_factory, "resolver"), rbldnsd, nsd)
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis that the whole session shares; not to be killed, and to be emptied by who needs it empty."""
+    server = Redis(_folder(tmp_path_factory, "redis"))
+    with running(server):
+        yield server
+
+
+@pytest.fixture
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis for one test, which may do to it what it likes."""
+    server = Redis(_folder(tmp_path_factory, "own_redis"))
     with running(server):
         yield server

@@ -86,12 +86,14 @@ class SqliteStore:
         with self._reported("used"), self._lock:
             if self._process != os.getpid():
                 self._open()  # a connection does not survive a fork
-            try:
-                return self._transaction("DEFERRED" if wanted else "IMMEDIATE", wanted, step, now)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY_SNAPSHOT:
-                    raise
-                return self._transaction("IMMEDIATE", wanted, step, now)
+            if wanted:
+                try:
+                    return self._transaction("DEFERRED", wanted, step, now)
+                except sqlite3.OperationalError as error:
+                    # Who has read does not wait for the write lock, because two who did would wait for each other.
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                        raise
+            return self._transaction("IMMEDIATE", wanted, step, now)
 
     def _transaction(self, kind: str, keys: list[bytes], step: Callable[[Values, Changes], T], now: float) -> T:
         changes: Changes = {}
