@@ -48,7 +48,7 @@ def lookups(config: Config) -> tuple[Lookup, ...]:
     if config.dns.resolvers:
         from .lookups.dns import DnsLookup
 
-        found.append(_watched(DnsLookup(config.dns.resolvers), config))
+        found.append(_watched(DnsLookup(config.dns.resolvers, max_questions=config.dns.in_flight), config))
     return tuple(found)
 
 

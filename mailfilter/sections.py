@@ -49,7 +49,7 @@ class EngineSection:
 
     deadline: float = setting(8.0, "number", "seconds that lookups get for one mail", low=0.05, high=600)
     batch: int = setting(64, "integer", "mails looked at together by check_many", low=1, high=10_000)
-    in_flight: int = setting(32, "integer", "questions asked at a time by the blocking driver", low=1, high=1000)
+    in_flight: int = setting(32, "integer", "scans at a time by the blocking driver, a thread each", low=1, high=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,9 @@ class DnsSection:
 
     resolvers: tuple[str, ...] = setting(
         (), "texts", 'addresses to ask, "192.0.2.1" or "192.0.2.1:5353"; with none, nothing is asked'
+    )
+    in_flight: int = setting(
+        128, "integer", "questions under way at once; beyond that servers lose some", low=1, high=10_000
     )
     lists: tuple[str, ...] = setting((), "texts", "names of shipped list definitions to ask")
     custom: tuple[Mapping[str, Any], ...] = setting((), "tables", "[[dns.custom]]: list definitions of your own")

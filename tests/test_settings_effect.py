@@ -398,6 +398,18 @@ def resolvers(folder: Path) -> tuple[Any, Any]:
     return {symbol.name for symbol in FilterChain(config).check(b"\n", CLIENT).unknown}, asked
 
 
+def dns_in_flight(folder: Path) -> tuple[Any, Any]:
+    """How many questions reach a server that never answers."""
+    found = []
+    for table in ({}, {"in_flight": 2}):
+        with FakeDns(failures={"example": "timeout"}) as server:
+            config = Config.from_mapping({"dns": {"resolvers": [server.address], **table}, "engine": {"deadline": 0.3}})
+            with FilterChain(config, checks=[AsksMany()]) as chain:
+                chain.check(b"\n", CLIENT)
+            found.append(len({name for name, _, _ in server.asked}))
+    return found[0], found[1]
+
+
 def lists(folder: Path) -> tuple[Any, Any]:
     with FakeDns({}) as server:
         dns({}, server.address)
@@ -849,6 +861,7 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "rules.cache": rules_cache,
     "yara.rules": yara_rules,
     "dns.resolvers": resolvers,
+    "dns.in_flight": dns_in_flight,
     "dns.lists": lists,
     "dns.custom": custom,
     "dns.watch": watched({"44.33.22.11.bl.example": {"A": ["127.0.0.2"]}}, {"watch": False}),
