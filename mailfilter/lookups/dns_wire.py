@@ -55,7 +55,7 @@ class Query:
     desired, one question, EDNS if wanted.
     """
 
-    __slots__ = ("asked", "edns", "ident", "name", "rdtype", "wire")
+    __slots__ = ("_rest", "asked", "edns", "ident", "name", "rdtype", "wire")
 
     def __init__(self, ident: int, name: bytes, rdtype: int, edns: bool = True) -> None:
         self.name = name
@@ -63,13 +63,13 @@ class Query:
         self.rdtype = rdtype
         self.edns = edns
         self.asked = name + _TYPE_CLASS.pack(rdtype, _IN)
+        self._rest = _HEAD + self.asked + _OPT_RECORD if edns else _PLAIN_HEAD + self.asked
         self.number(ident)
 
     def number(self, ident: int) -> None:
         """Set the number."""
         self.ident = ident
-        rest = _HEAD + self.asked + _OPT_RECORD if self.edns else _PLAIN_HEAD + self.asked
-        self.wire = ident.to_bytes(2, "big") + rest
+        self.wire = ident.to_bytes(2, "big") + self._rest
 
     def plain(self) -> Query:
         """The same question without EDNS."""
