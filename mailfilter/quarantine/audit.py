@@ -86,7 +86,7 @@ def _look_at(quarantine: Quarantine, row: Row, audit: Audit, repair: bool) -> No
     audit.entries += 1
     if fault:
         (audit.missing if fault == "missing" else audit.damaged).append(row.receipt)
-        _log.error("quarantine %s: the mail of %s is %s", quarantine.path, row.receipt, fault)
+        _log.error("quarantine %s: the mail of %s is %s", quarantine.place, row.receipt, fault)
     else:
         audit.whole += 1
         if row.fault:

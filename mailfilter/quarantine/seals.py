@@ -18,8 +18,8 @@ class Seals:
     times, sizes, digests and names of symbols are in the clear: the index searches for them.
     """
 
-    def __init__(self, path: str, keys: Keyring | None, encrypt: bool) -> None:
-        self._path, self._keys = path, keys
+    def __init__(self, place: str, keys: Keyring | None, encrypt: bool) -> None:
+        self._place, self._keys = place, keys
         self._sealing = keys if encrypt else None
 
     def seal(self, receipt: str, data: bytes) -> bytes:
@@ -50,5 +50,5 @@ class Seals:
         if not is_sealed(data):
             return data
         if self._keys is None:
-            raise StoreError(f"quarantine {self._path}: {about} is sealed, and no key is given: set [quarantine] keys")
+            raise StoreError(f"quarantine {self._place}: {about} is sealed, and no key is given: set [quarantine] keys")
         return self._keys.open(data, about)

@@ -88,11 +88,12 @@ class Quarantine:
         tombstones: float | None = 365 * DAY,
     ) -> None:
         self.path, self.keys, self.quota = path, keys, quota
-        self.seals = Seals(path, keys, encrypt)
         self.keep, self.alarm, self.tombstones = keep, alarm, tombstones
         self.clock = clock
         self._watched, self._watching = -_WATCH, threading.Lock()
         self.index: Index = open_index(path)
+        self.place = self.index.place
+        self.seals = Seals(self.place, keys, encrypt)
         try:
             self.blobs: Blobs = open_blobs(blobs or _beside(path)) if isinstance(blobs, str) else blobs
             from .migration import migrate
@@ -118,7 +119,7 @@ class Quarantine:
             return there.receipt
         if self.quota and (used := self.index.used()) + len(raw) > self.quota:
             raise StoreError(
-                f"quarantine {self.index.place}: is full: {used} octets of {self.quota} (quarantine.quota), and"
+                f"quarantine {self.place}: is full: {used} octets of {self.quota} (quarantine.quota), and"
                 f" {len(raw)} more were to be held; release, delete or expire mail, or raise the quota"
             )
         try:
@@ -143,12 +144,12 @@ class Quarantine:
         row = self._row(receipt)
         if not row.kept:
             how = "was deleted by policy" if not row.size else f"was {row.state}"
-            raise StoreError(f"quarantine {self.path}: {receipt} {how}; only its tombstone is left")
+            raise StoreError(f"quarantine {self.place}: {receipt} {how}; only its tombstone is left")
         fault, raw = examine(self, row)
         if fault:
             self.index.note_fault(receipt, fault)
             raise StoreError(
-                f"quarantine {self.path}: the mail of {receipt} is {fault} in {self.blobs.place}; restore it from a"
+                f"quarantine {self.place}: the mail of {receipt} is {fault} in {self.blobs.place}; restore it from a"
                 " backup and run `mailfilter quarantine verify`"
             )
         return raw
@@ -188,13 +189,13 @@ class Quarantine:
         if recipients:
             envelope = entries_.chosen(envelope, recipients)
             if not envelope.rcpt_to:
-                raise StoreError(f"quarantine {self.path}: {receipt} was not for {', '.join(recipients)}")
+                raise StoreError(f"quarantine {self.place}: {receipt} was not for {', '.join(recipients)}")
         elif deliver is not None and not envelope.rcpt_to:
-            raise StoreError(f"quarantine {self.path}: nobody knows whom {receipt} was for; name the recipients")
+            raise StoreError(f"quarantine {self.place}: nobody knows whom {receipt} was for; name the recipients")
         refused = set(deliver(envelope, raw)) if deliver is not None else set()
         self._note_release(row, [address for address in envelope.rcpt_to if address not in refused], bool(refused))
         if refused:
-            raise StoreError(f"quarantine {self.path}: {receipt} was refused for {', '.join(sorted(refused))}")
+            raise StoreError(f"quarantine {self.place}: {receipt} was refused for {', '.join(sorted(refused))}")
         return raw
 
     def mark(self, receipt: str, state: str) -> None:
@@ -233,7 +234,7 @@ class Quarantine:
                 self.blobs.remove(row.receipt)
                 expired += 1
         if waiting:
-            _log.warning("quarantine %s: %d mails are old enough to expire, but nobody was told", self.path, waiting)
+            _log.warning("quarantine %s: %d mails are old enough to expire, but nobody was told", self.place, waiting)
         forgotten = 0 if self.tombstones is None else self.index.purge(GONE, now - self.tombstones)
         return Expiry(expired, waiting, forgotten)
 
@@ -287,7 +288,7 @@ class Quarantine:
     def _row(self, receipt: str) -> Row:
         row = self.index.get(receipt)
         if row is None:
-            raise StoreError(f"quarantine {self.path}: no mail has the receipt {receipt}")
+            raise StoreError(f"quarantine {self.place}: no mail has the receipt {receipt}")
         return row
 
     def _held(self, row: Row) -> Held:
@@ -297,7 +298,7 @@ class Quarantine:
         kept, waits = target not in GONE, target in WAITS
         if not self.index.move(receipt, SOURCES[target], target, self.clock(), kept=kept, waits=waits):
             state = self._row(receipt).state
-            raise StoreError(f"quarantine {self.path}: {receipt} is {state} and cannot become {target}")
+            raise StoreError(f"quarantine {self.place}: {receipt} is {state} and cannot become {target}")
 
     def _note_release(self, row: Row, to: Sequence[str], partly: bool) -> None:
         """Who has got the mail; once all have, and where nobody knows who all are, it is released."""
@@ -335,7 +336,7 @@ class Quarantine:
             age = (now - unseen.oldest) / DAY
             _log.error(
                 "quarantine %s: nobody looks: %d mails unseen, the oldest for %.1f days",
-                self.path, unseen.mails, age, extra={"unseen": unseen.mails, "oldest_days": age},
+                self.place, unseen.mails, age, extra={"unseen": unseen.mails, "oldest_days": age},
             )  # fmt: skip
 
 

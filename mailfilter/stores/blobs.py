@@ -198,9 +198,7 @@ class FsspecBlobs:
             size = self._files.info(self._path(part)).get("size")
             if size != len(data):
                 raise OSError(f"{size} of {len(data)} octets have arrived")
-            if self._files.exists(self._path(name)):
-                self._files.rm_file(self._path(name))
-            self._files.mv(self._path(part), self._path(name))
+            self._files.mv(self._path(part), self._path(name))  # what was there is there until this is done
 
     def read(self, name: str) -> bytes | None:
         """See `Blobs.read`."""
@@ -271,6 +269,7 @@ def open_blobs(place: str) -> Blobs:
     """What a setting names: ``":memory:"``, a folder, or a URL."""
     if place == ":memory:":
         return MemoryBlobs()
+    place = place.removeprefix("file://")  # fsspec would not synchronise
     return FsspecBlobs(place) if "://" in place else FolderBlobs(place)
 
 

@@ -54,6 +54,8 @@ class PostgresIndex(SqlIndex):
         self._db = None
 
     def _work(self, doing: str, work: Callable[[Run], T]) -> T:
+        if self._pid != os.getpid():
+            self._lock = threading.Lock()  # in the parent another thread may have held it
         with self._lock:
             for last in (False, True):
                 try:

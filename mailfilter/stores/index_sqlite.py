@@ -57,6 +57,8 @@ class SqliteIndex(SqlIndex):
         self._work("written", lambda run: run("DROP TABLE IF EXISTS mail", ()))
 
     def _work(self, doing: str, work: Callable[[Run], T]) -> T:
+        if self._pid != os.getpid():
+            self._lock = threading.Lock()  # in the parent another thread may have held it
         with self._reported(doing), self._lock:
             db = self._connection()
             db.execute("BEGIN" if doing == "read" else "BEGIN IMMEDIATE")

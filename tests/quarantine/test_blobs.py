@@ -16,14 +16,16 @@ from mailfilter.stores.blobs import PART, Blobs, FolderBlobs, FsspecBlobs, Memor
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     if "url" in request.param:
         pytest.importorskip("fsspec", reason="pip install 'mailfilter[fsspec]'")
+    if request.param == "file-url":
+        return FsspecBlobs(f"file://{tmp_path}/mails")
     names = {"memory": ":memory:", "folder": str(tmp_path / "mails"), "memory-url": f"memory://{tmp_path.name}/mails"}
-    return open_blobs(names.get(request.param, f"file://{tmp_path}/mails"))
+    return open_blobs(names[request.param])
 
 
 def test_the_name_chooses_the_kind(tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
-    kinds = [type(open_blobs(name)) for name in (":memory:", str(tmp_path / "mails"), "memory://x/y")]
-    assert kinds == [MemoryBlobs, FolderBlobs, FsspecBlobs]
+    names = (":memory:", str(tmp_path / "mails"), f"file://{tmp_path}/mails", "memory://x/y")
+    assert [type(open_blobs(name)) for name in names] == [MemoryBlobs, FolderBlobs, FolderBlobs, FsspecBlobs]
 
 
 def test_what_is_written_is_there(blobs: Blobs) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from mailfilter import FilterChain, Mail, Symbol, SymbolInfo
 from mailfilter.decision import Action
 from mailfilter.envelope import Envelope
 from mailfilter.errors import StoreError
 from mailfilter.quarantine import Quarantine, Query, State
 from mailfilter.quarantine.states import GONE, SOURCES
 from mailfilter.stores.blobs import MemoryBlobs
+from mailfilter.symbols import Findings
 
 from .made import DAY, ENVELOPE, MAIL, NOW, VERDICT, envelope, hold, later, only, store, told
 
@@ -421,3 +423,28 @@ def test_a_quarantine_in_postgres_and_under_a_url(database: str, tmp_path: Path)
     quarantine.close()
     with pytest.raises(StoreError, match=r"needs a place for the mails: set \[quarantine\] blobs"):
         Quarantine(database)
+
+
+@pytest.mark.server
+def test_no_message_shows_a_password(database: str) -> None:
+    url = database.replace("tester@", "tester:hidden@")
+    quarantine = Quarantine(url, blobs=":memory:")
+    for call in (lambda: quarantine.get("nope"), lambda: quarantine.release("nope")):
+        with pytest.raises(StoreError) as caught:
+            call()
+        assert "hidden" not in str(caught.value)
+
+
+def test_a_full_quarantine_refuses_mail_for_now() -> None:
+    class Spam:
+        name = "spam"
+        symbols = (SymbolInfo("SPAM", "spam", "headers", 7.0, "spam"),)
+
+        def run(self, mails: Sequence[Mail]) -> Sequence[Findings]:
+            return [(Symbol("SPAM"),) for _ in mails]
+
+    with FilterChain(checks=[Spam()], quarantine=store(quota=100)) as chain:
+        done = chain.act(bytes(101), ENVELOPE, chain.check(bytes(101), ENVELOPE))
+        assert (done.smtp_reply.code, done.reason.name, done.receipt) == (451, "NOT_STORED", "")
+        done = chain.act(bytes(99), ENVELOPE, chain.check(bytes(99), ENVELOPE))
+        assert (done.smtp_reply.code, bool(done.receipt)) == (250, True)
