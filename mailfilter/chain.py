@@ -89,7 +89,7 @@ class FilterChain:
         self.rules = RuleIndex(self.config.policy_rules())
         self.senders = senders.SenderLists(*self.config.sender_entries())
         self._wording = Wording(self.config, self.catalogue, self.weights.caps, self.policies)
-        self._declared = {check.name: declared_names(check) for check in self.local}
+        self._declared = {check.name: declared_names(check) for check in chosen}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -105,12 +105,12 @@ class FilterChain:
 
     def check(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """Decide one mail.  Greylisting notes the attempt where the envelope is known."""
-        mails = [_mail((raw, envelope or Envelope()))]
+        mails = [_mail((raw, envelope or _NOTHING_KNOWN))]
         return next(self._decided(self.evaluate(mails, more=counted(self.counters, mails))))
 
     async def acheck(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """`check` under asyncio: lookups are awaited, so many mails can be in hand at once on one loop."""
-        return next(await self._averdicts([_mail((raw, envelope or Envelope()))]))
+        return next(await self._averdicts([_mail((raw, envelope or _NOTHING_KNOWN))]))
 
     def check_many(self, mails: Iterable[Input]) -> Iterator[Verdict]:
         """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
@@ -147,14 +147,14 @@ class FilterChain:
         ``recorded``  per mail, what lookups answered on an earlier day; given that, nothing is asked.  ``more``  per
         mail, symbols of the catalogue that were found elsewhere.
         """
-        engine = Engine(self.asking, mails, recorded)
+        engine = Engine(self.asking, mails, recorded, self._declared)
         if not engine.done:
             drive(engine, self.lookups, self.deadline(mails), self._threads())
         return self._score(mails, engine, more)
 
     async def aevaluate(self, mails: Sequence[Mail], more: Sequence[Findings] = ()) -> Batch:
         """`evaluate` under asyncio."""
-        engine = Engine(self.asking, mails)
+        engine = Engine(self.asking, mails, None, self._declared)
         if not engine.done:
             await adrive(engine, self.lookups, self.deadline(mails))
         return self._score(mails, engine, more)
@@ -273,10 +273,13 @@ class FilterChain:
         return self._wording.verdicts(batch, decisions, each, {number: answer.wait for number, answer in waits.items()})
 
 
+_NOTHING_KNOWN = Envelope()
+
+
 def _mail(given: Input) -> Mail:
     if isinstance(given, Mail):
         return given
-    raw, envelope = given if isinstance(given, tuple) else (given, Envelope())
+    raw, envelope = given if isinstance(given, tuple) else (given, _NOTHING_KNOWN)
     return Mail(raw if isinstance(raw, Message) else Message(raw), envelope)
 
 

@@ -232,6 +232,7 @@ def decide_each(
 
     The same as `decide` for each policy's rows, in one look at the hits.
     """
+    which = None if len(governing) == 1 else which
     actions = _by_score(points, governing, which)
     reasons = np.full(len(points), Reason.SCORE, np.int8)
     decisions = Decisions(actions, reasons, np.zeros(len(points), np.bool_))
@@ -252,8 +253,14 @@ def decide_each(
     return decisions
 
 
+_FEW = 1000
+"""Rows up to which one search for each costs less than a comparison of all with each limit."""
+
+
 def _by_score(points: Points, governing: Governing, which: NDArray[np.integer[Any]] | None) -> _Int8:
     """The severity that each row's points alone mean."""
+    if which is None and len(points) <= _FEW:
+        return np.array(governing[0][0].thresholds(), np.int64).searchsorted(points, side="right").astype(np.int8)
     limits = np.array([policy.thresholds() for policy, _ in governing], np.int64).T.copy()
     severity = np.zeros(len(points), np.int8)
     for begin in range(0, len(points), _BLOCK):

@@ -12,6 +12,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from . import kernel
 from ._version import __version__
 from .chain import FilterChain
 from .checks.content import ContentCheck
@@ -37,6 +38,7 @@ def examine(chain: FilterChain) -> Iterator[Line]:
     from .dns_probes import short_lines
 
     yield Line("mailfilter", f"{__version__}, Python {platform.python_version()}")
+    yield Line("kernel", kernel.in_use())
     yield Line("settings", chain.config.source)
     yield Line("rules", f"{len(chain.catalogue)} symbols of {len(chain.local) + len(chain.asking)} checks")
     yield from _policy(chain)

@@ -45,8 +45,8 @@ class Message:
     """
 
     __slots__ = (
-        "_attachments", "_defects", "_digest", "_given", "_links", "_others", "_parts", "_raw",
-        "_reader", "_readings", "_root", "_texts",
+        "_attachments", "_defects", "_digest", "_given", "_links", "_mailboxes", "_others", "_parts", "_raw",
+        "_reader", "_readings", "_root", "_texts", "_values",
     )  # fmt: skip
 
     def __init__(self, raw: bytes | bytearray | memoryview) -> None:
@@ -66,6 +66,8 @@ class Message:
         self._attachments: tuple[Part, ...] | None = None
         self._defects: tuple[Defect, ...] | None = None
         self._digest = ""
+        self._values: dict[str, str] = {}
+        self._mailboxes: dict[str, tuple[Address, ...]] = {}
 
     def __repr__(self) -> str:
         return f"<Message {len(self.raw)} bytes, {self.root.content_type}>"
@@ -184,8 +186,12 @@ class Message:
 
     def header(self, name: str) -> str:
         """The first value of a header, decoded and unfolded; ``""`` if there is none."""
-        found = self.root.block.values(name.lower())
-        return header_text(found[0], self.root.header_charset) if found else ""
+        value = self._values.get(name)
+        if value is None:
+            root = self.root
+            found = root.block.values(name.lower())
+            self._values[name] = value = header_text(found[0], root.header_charset) if found else ""
+        return value
 
     def header_all(self, name: str) -> tuple[str, ...]:
         """All values of a header, decoded and unfolded, in order."""
@@ -194,11 +200,15 @@ class Message:
 
     def addresses(self, name: str) -> tuple[Address, ...]:
         """The mailboxes in all headers of this name, in order."""
+        known = self._mailboxes.get(name)
+        if known is not None:
+            return known
         found: tuple[Address, ...] = ()
         for text in self.root.block.values(name.lower()):
             if not text.isascii():
                 text = decode_header_bytes(text.encode("latin-1"), self.root.header_charset)
             found += parse_addresses(unfold(text))
+        self._mailboxes[name] = found
         return found
 
     @property

@@ -28,6 +28,8 @@ def mixed_word(text: str) -> str:
 
     One change is common and honest (``μs``, ``kΩ``, a Russian ending on an English word); there and back is not.
     """
+    if text.isascii():
+        return ""
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:

@@ -7,10 +7,10 @@ in 2026 as it was in 2002.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..message import Header, Message
+from ..message import Message
+from ..mime.words import header_text
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._dates import parse_date
@@ -43,21 +43,21 @@ _UNDISCLOSED = re.compile(r"\s*undisclosed[- ]recipients?\b|\s*unlisted[- ]recip
 
 
 class _Block:
-    """The header block in one pass over it, for all rules: fields by lower-case name, and what stands out."""
+    """The header block as all rules need it: raw values by lower-case name, the names, the subject."""
 
-    __slots__ = ("fields", "names", "not_ascii", "subject")
+    __slots__ = ("block", "charset", "fields", "names", "subject")
 
     def __init__(self, message: Message) -> None:
-        headers, block = message.headers, message.root.block
-        self.names = block.names
-        self.fields: dict[str, Header] = dict(zip(reversed(self.names), reversed(headers), strict=True))
-        self.not_ascii = [] if block.plain else [header for header in headers if not header.latin1.isascii()]
+        root = message.root
+        self.block = block = root.block
+        self.fields, self.names = block.by_name, block.names
+        self.charset = root.header_charset
         self.subject = message.subject
 
     def plain(self, name: str) -> str:
         """What follows the colon of the first field of this name, as written, ``""`` if there is none."""
         found = self.fields.get(name)
-        return found.latin1 if found else ""
+        return found[0] if found else ""
 
 
 def _from_missing(block: _Block) -> Symbol | None:
@@ -67,11 +67,10 @@ def _from_missing(block: _Block) -> Symbol | None:
 
 
 def _duplicated(block: _Block) -> Symbol | None:
-    once = [name for name in block.names if name in ONCE]
-    if len(once) == len(set(once)):
+    if len(block.fields) == len(block.names):
         return None
-    twice = (f"{name} ×{count}" for name, count in Counter(once).items() if count > 1)
-    return Symbol("HEADER_DUPLICATED", evidence=", ".join(twice))
+    twice = [f"{name} ×{len(values)}" for name, values in block.fields.items() if len(values) > 1 and name in ONCE]
+    return Symbol("HEADER_DUPLICATED", evidence=", ".join(twice)) if twice else None
 
 
 def _date(block: _Block) -> Symbol | None:
@@ -145,28 +144,31 @@ def _recipients(block: _Block) -> Symbol | None:
 
 
 def _raw_8bit(block: _Block) -> Symbol | None:
-    for header in block.not_ascii:
+    if block.block.plain:
+        return None
+    for name, raw in zip(block.block.written, block.block.raws, strict=True):
         try:
-            header.raw.decode("utf-8")
+            _ = raw.isascii() or raw.encode("latin-1").decode("utf-8")
         except UnicodeDecodeError:
-            evidence = f"bytes above 127 that are not UTF-8 in {quote(header.name, 60)}"
+            evidence = f"bytes above 127 that are not UTF-8 in {quote(name, 60)}"
             return Symbol("HEADER_RAW_8BIT", evidence=evidence)
     return None
 
 
 def _encoded_needlessly(block: _Block) -> Symbol | None:
+    if block.block.plain:
+        return None
     for name in ("subject", "from"):
-        header = block.fields.get(name)
-        if header and "=?" in header.latin1 and header.value.isascii() and _NEEDLESS.search(header.latin1):
-            return Symbol("ENCODED_NEEDLESSLY", evidence=f"{name} in base64 holds ASCII only: {quote(header.value)}")
+        raw = block.plain(name)
+        if "=?" in raw and (value := header_text(raw, block.charset)).isascii() and _NEEDLESS.search(raw):
+            return Symbol("ENCODED_NEEDLESSLY", evidence=f"{name} in base64 holds ASCII only: {quote(value)}")
     return None
 
 
 def _verdict_headers(block: _Block) -> Symbol | None:
-    if "x-spam-" in "".join(block.names):
-        for name in block.names:
-            if name.startswith("x-spam-"):
-                return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
+    for name in block.fields:
+        if name.startswith("x-spam-"):
+            return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
     return None
 
 

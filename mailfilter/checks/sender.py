@@ -63,10 +63,10 @@ def _other_address(sender: _Sender) -> Symbol | None:
 
 
 def _brand(sender: _Sender) -> Symbol | None:
-    if not sender.display or not sender.domain or _NOTICE.search(sender.display):
+    if not sender.display or not sender.domain:
         return None
     brand = brand_in(sender.display.lower(), sender.org)
-    if not brand:
+    if not brand or _NOTICE.search(sender.display):
         return None
     return Symbol("FROM_NAME_BRAND", evidence=f"name says {brand}, address is at {quote(sender.domain)}")
 

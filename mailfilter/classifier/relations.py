@@ -10,10 +10,13 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..kernel import native
+
 if TYPE_CHECKING:
     from ..message import Message
 
 _AT = re.compile(r"@([a-z0-9.-]+)")
+_HOST = re.compile(r"[a-z0-9.-]+")
 _NUMERIC = re.compile(r"[0-9.]+\Z")
 _ALNUM = re.compile(r"[^a-z0-9]+")
 _REPLY = ("re:", "fw:", "fwd:", "aw:", "wg:", "sv:", "vs:", "tr:", "rv:", "antw:")
@@ -35,7 +38,11 @@ def organisation(host: str) -> str:
 
 def _domain(text: str) -> str:
     """Organisation of the last address in ``text``, ``""`` if there is none."""
-    found = _AT.findall(text.lower())
+    low = text.lower()
+    last = _HOST.match(low, low.rfind("@") + 1) if "@" in low else None
+    if last:
+        return organisation(last[0])
+    found = _AT.findall(low)
     return organisation(found[-1]) if found else ""
 
 
@@ -89,7 +96,7 @@ def _linking(message: Message, here: str, identity: str) -> list[str]:
         "same=" + ("nolink" if not hosts else "all" if own == len(hosts) else "some" if own else "none"),
         "img=" + _grade(images),
     ]
-    if any(map(_NUMERIC.match, hosts)):
+    if any(map(_NUMERIC.match, set(hosts))):
         tokens.append("numeric")
     if hosts and identity:
         tokens.append("idlink=" + ("1" if identity in organisations else "0"))
@@ -102,6 +109,25 @@ def _writing(message: Message) -> list[str]:
     start = text[:4000]
     head, subject = start[:2000], message.subject
     size = max(len(head), 1)
+    counted = native.count(start) if native is not None else None
+    beyond = 0
+    if counted is None:
+        counted, beyond = _counted(start, head)
+    capitals, digits, exclaimed, quoted = counted
+    return [
+        "len=" + _grade(len(text) // 16),
+        f"up={10 * capitals // size}",
+        f"dg={20 * digits // size}",
+        f"na={10 * beyond // size}",
+        "ex=" + _grade(exclaimed),
+        "qu=" + _grade(quoted),
+        "sl=" + _grade(len(subject) // 4),
+        "re=" + ("1" if subject[:5].lower().startswith(_REPLY) else "0"),
+    ]
+
+
+def _counted(start: str, head: str) -> tuple[tuple[int, int, int, int], int]:
+    """Capitals and digits in ``head``, exclamation marks and quoted lines in ``start``; and letters beyond ASCII."""
     raw = head.encode("utf-8", "replace")
     capitals = len(raw) - len(raw.translate(None, _CAPITALS))
     digits = len(raw) - len(raw.translate(None, _DIGITS))
@@ -110,16 +136,7 @@ def _writing(message: Message) -> list[str]:
         others = _ASCII.sub("", head)
         capitals += sum(map(str.isupper, others))
         beyond = len(others)
-    return [
-        "len=" + _grade(len(text) // 16),
-        f"up={10 * capitals // size}",
-        f"dg={20 * digits // size}",
-        f"na={10 * beyond // size}",
-        "ex=" + _grade(start.count("!")),
-        "qu=" + _grade(start.count("\n>")),
-        "sl=" + _grade(len(subject) // 4),
-        "re=" + ("1" if subject[:5].lower().startswith(_REPLY) else "0"),
-    ]
+    return (capitals, digits, start.count("!"), start.count("\n>")), beyond
 
 
 _ASCII = re.compile("[\\x00-\\x7f]+")
@@ -131,6 +148,12 @@ def relations(message: Message) -> list[str]:
     """All relation tokens of a mail, and those of sender and links joined in pairs."""
     sender, here, identity = _sender(message)
     links = _linking(message, here, identity)
-    joined = [f"{a}&{b}" for a in (sender[0], sender[1], sender[2], sender[4]) for b in links[:4]]
-    present = frozenset(message.root.block.names)
-    return [*sender, *links, *_writing(message), *joined, *("h:" + name for name in PRESENT if name in present)]
+    joined = _joined(sender[0], sender[1], sender[2], sender[4], *links[:4])
+    present = message.root.block.by_name
+    return [*sender, *links, *_writing(message), *joined, *["h:" + name for name in PRESENT if name in present]]
+
+
+@lru_cache(4096)
+def _joined(first: str, second: str, third: str, fourth: str, *links: str) -> list[str]:
+    """Tokens of a sender and of links in pairs; they are so few that the same come again and again."""
+    return [f"{a}&{b}" for a in (first, second, third, fourth) for b in links]

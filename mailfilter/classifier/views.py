@@ -70,7 +70,8 @@ _LONG = re.compile(rb"[0-9a-f]{12,}")
 _POSING = re.compile("[\u0370-\u052f]")
 _MIXED = re.compile("[a-z][\u0370-\u03ff\u0400-\u04ff\u0500-\u052f]|[\u0370-\u03ff\u0400-\u04ff\u0500-\u052f][a-z]")
 _RECIPIENTS = frozenset(("to", "cc", "bcc", "delivered-to", "x-original-to", "envelope-to"))
-_ADDRESS = re.compile(rb"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+")
+_ADDRESS = re.compile(rb"(?<![^\s<>,;:\"()])[^\s<>,;:\"()][^\s<>,;:\"()@]*+@[^\s<>,;:\"()]++")
+"""A stretch of characters with an ``@`` within; looked for only where such a stretch begins, so in linear time."""
 
 
 def plain(text: str) -> bytes:
@@ -96,11 +97,11 @@ def _squeezed(octets: bytes) -> bytes:
 
 
 def _header(message: Message) -> bytes:
+    block = message.root.block
     lines: list[bytes] = []
-    for header in message.headers:
-        name = header.name.lower()
-        value = _ADDRESS.sub(b"@", header.raw) if name in _RECIPIENTS else header.raw
-        lines.append(name.encode("utf-8", "replace") + b":" + value)
+    for name, raw in zip(block.names, block.raws, strict=True):
+        value = raw.encode("latin-1")
+        lines.append(b"%b:%b" % (name.encode(), _ADDRESS.sub(b"@", value) if name in _RECIPIENTS else value))
     return b"\n".join(lines).replace(b"\r", b"")[:HEADER_BYTES]
 
 

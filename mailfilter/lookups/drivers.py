@@ -24,6 +24,10 @@ _LATE = "no answer before the deadline"
 
 def drive(engine: Engine, lookups: Lookups, deadline: Deadline, pool: Executor) -> None:
     """Answer the engine's questions; returns by ``deadline`` whatever the lookups do."""
+    while not lookups and not engine.done:  # much the most common case where mail is only sorted
+        _answer_all(engine, [(question, _nobody(question)) for question in engine.take_questions()])
+    if engine.done:
+        return
     many = _many(lookups)
     with ExitStack() as stack:
         talk = stack.enter_context(many.talk()) if many is not None else None

@@ -38,12 +38,17 @@ class Engine:
     """Dialogues in, questions out; answers in, findings out.
 
     ``findings[i]`` collects what was found in ``mails[i]``; complete once `done`.
+    ``declared``  names of the symbols that each check says it can find, if they are known already.
     ``recorded``  per mail, answers that are used again.  Given that, nothing is asked: a question without one is
     answered as one that nobody was configured to answer.
     """
 
     def __init__(
-        self, checks: Iterable[LookupCheck], mails: Sequence[Mail], recorded: Sequence[Recorded] | None = None
+        self,
+        checks: Iterable[LookupCheck],
+        mails: Sequence[Mail],
+        recorded: Sequence[Recorded] | None = None,
+        declared: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         self._recorded = recorded
         self.findings: list[list[Symbol]] = [[] for _ in mails]
@@ -51,9 +56,8 @@ class Engine:
         self._answers: dict[Question, Answer] = {}
         self._waiting: dict[Question, list[_Dialogue]] = {}
         self._fresh: list[Question] = []
-        self._declared: dict[str, frozenset[str]] = {}
+        self._declared = declared or {check.name: declared_names(check) for check in checks}
         for check in checks:
-            self._declared[check.name] = declared_names(check)
             for number, mail in enumerate(mails):
                 self._start(check, number, mail)
 

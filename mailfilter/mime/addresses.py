@@ -13,6 +13,10 @@ MAX_TEXT = 200_000
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[()]|<[^<>]*>?|[,;:]|\\.|[^"()<,;:\\]+|.', re.S)
 
 
+_COMMON = re.compile(r'(?:\s*"([^"\\]*)"\s*|([^"()<>,;:\\]*))(?:<([^<>]*)>\s*)?\Z')
+"""One mailbox without comments and escapes, which most headers hold: a name, quoted or not, and an address."""
+
+
 class Address(NamedTuple):
     """One mailbox: the display name, decoded, and the address as written, without brackets."""
 
@@ -23,6 +27,11 @@ class Address(NamedTuple):
 def parse_addresses(text: str) -> tuple[Address, ...]:
     """The mailboxes of a header value, groups flattened; encoded words are decoded after the commas are read."""
     found: list[Address] = []
+    common = _COMMON.match(text) if len(text) < MAX_TEXT else None
+    if common:
+        name = common[2] if common[1] is None else common[1]
+        _add(found, [name], (common[3] or "").strip(), [])
+        return tuple(found)
     words: list[str] = []
     angle = ""
     depth = 0

@@ -86,7 +86,7 @@ class Reader:
     ) -> Part:
         """Read headers and body of a message or of a part.  ``path`` of a message is that of what holds it."""
         block = read_block(self, buf, top, end, path)
-        start = block[3]
+        start = block[5]
         label, kind, encoding = _PLAIN, default, ""
         if types := block.values("content-type"):
             label, kind = self._type(types, path)

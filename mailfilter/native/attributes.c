@@ -89,7 +89,7 @@ Span attribute_value(Span head, const char *name, Py_ssize_t size)
     const octet *end = head.at + head.size;
     Span value = {end, 0};
     Py_ssize_t start = 0;
-    while (start + size <= head.size && memcmp(head.at + start, name, (size_t)size))
+    while (start + size <= head.size && (head.at[start] != (octet)*name || memcmp(head.at + start, name, (size_t)size)))
         start++;
     /* The usual way first: in lower case, after a space. */
     if (start > 0 && start + size <= head.size && head.at[start - 1] == ' ' &&

@@ -73,12 +73,22 @@ static void add_place(Places *places, Py_ssize_t at)
         places->at[places->count++] = at;
 }
 
+/* By the first letter of a pattern (lower case) its second one: most of a text can be passed over by these two. */
+static const octet seconds[256] = {
+    ['s'] = 't', ['S'] = 't', ['d'] = 'i', ['D'] = 'i', ['v'] = 'i', ['V'] = 'i', ['o'] = 'p', ['O'] = 'p',
+    ['f'] = 'o', ['F'] = 'o', [' '] = 'h',
+};
+
 /* Ends of all patterns; whether the text needs marks at all: 1 yes, 0 no, -1 only Python can tell. */
 static int find_ends(Span text, Places *veiled, Places *shrunk)
 {
     const octet *end = text.at + text.size, *found = NULL;
     int odd = 0, styled = 0;
-    for (const octet *p = text.at; p < end; p++) {
+    for (const octet *p = text.at; p + 1 < end; p++) {
+        octet second = seconds[*p];
+        if (!second || to_lower(p[1]) != second)
+            continue;
+        Places *places = veiled;
         switch (*p) {
         case 's': case 'S':
             styled = styled || past_word(p, end, "style");
@@ -97,17 +107,13 @@ static int find_ends(Span text, Places *veiled, Places *shrunk)
             styled = styled || past_word(p, end, " hidden");
             found = past_attribute(p, end, &odd);
             break;
-        case 'f': case 'F':
+        default:
             found = past_word(p, end, "font-size");
             found = found ? past_zero(found, end, &odd) : NULL;
-            if (found)
-                add_place(shrunk, found - text.at);
-            continue;
-        default:
-            continue;
+            places = shrunk;
         }
         if (found)
-            add_place(veiled, found - text.at);
+            add_place(places, found - text.at);
     }
     if (!styled || !(odd || veiled->count || shrunk->count))
         return 0;

@@ -71,6 +71,8 @@ PyObject *kernel_squeeze(PyObject *self, PyObject *data);
 PyObject *kernel_skeleton(PyObject *self, PyObject *args);
 PyObject *kernel_tidy(PyObject *self, PyObject *text);
 PyObject *kernel_link_starts(PyObject *self, PyObject *args);
+PyObject *kernel_header_block(PyObject *self, PyObject *args);
+PyObject *kernel_count(PyObject *self, PyObject *text);
 PyObject *kernel_walk(PyObject *self, PyObject *args);
 PyObject *kernel_tag(PyObject *self, PyObject *name);
 

@@ -8,6 +8,8 @@ static PyMethodDef methods[] = {
     {"skeleton", kernel_skeleton, METH_VARARGS, "Tags and names of attributes and properties of HTML."},
     {"tidy", kernel_tidy, METH_O, "Runs of blanks made one, empty lines dropped; None for what has no UTF-8."},
     {"link_starts", kernel_link_starts, METH_VARARGS, "Where links in plain text start; None where Python has to look."},
+    {"header_block", kernel_header_block, METH_VARARGS, "The headers of a well-formed block; None for an odd one."},
+    {"count", kernel_count, METH_O, "What stands out in a text; None where Python has to look."},
     {"walk", kernel_walk, METH_VARARGS, "Take HTML apart; None where Python has to."},
     {"tag", kernel_tag, METH_O, "What is known of a tag."},
     {NULL, NULL, 0, NULL},

@@ -36,7 +36,7 @@ static const struct {
     TAG(LINK, VOID_TAG, "area"), TAG(LINK, 0, "audio"), TAG(LINK, VOID_TAG, "base"), TAG(LINK, 0, "button"),
     TAG(LINK, VOID_TAG, "embed"), TAG(LINK, 0, "form"), TAG(LINK, 0, "frame"), TAG(LINK, 0, "iframe"),
     TAG(LINK, VOID_TAG, "image"), TAG(LINK, VOID_TAG, "img"), TAG(LINK, VOID_TAG, "input"), TAG(LINK, VOID_TAG, "link"),
-    TAG(LINK, 0, "object"), TAG(LINK, VOID_TAG, "source"), TAG(LINK, 0, "track"), TAG(LINK, 0, "video"),
+    TAG(LINK, 0, "object"), TAG(LINK, VOID_TAG, "source"), TAG(LINK, VOID_TAG, "track"), TAG(LINK, 0, "video"),
     TAG(RAW, 0, "script"), TAG(RAW, 0, "style"), TAG(RAW, 0, "title"), TAG(RAW, 0, "xmp"), TAG(RAW, 0, "noembed"),
     TAG(RAW, 0, "noframes"), TAG(RAW, 0, "template"),
 };

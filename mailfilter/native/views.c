@@ -206,3 +206,24 @@ PyObject *kernel_link_starts(PyObject *self, PyObject *args)
     Py_XDECREF(list);
     return state < 0 ? NULL : Py_NewRef(Py_None);
 }
+
+/* count(text: str) -> (capitals, digits, exclamation marks, quoted lines) | None: the first two in the first 2,000
+ * characters, the others in all; None unless the text is ASCII. */
+PyObject *kernel_count(PyObject *self, PyObject *text)
+{
+    Span given;
+    Py_ssize_t capitals = 0, digits = 0, exclaimed = 0, quoted = 0;
+    (void)self;
+    if (!utf8_of(text, &given))
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    for (Py_ssize_t i = 0; i < given.size; i++) {
+        octet c = given.at[i];
+        if (c >= 0x80)
+            return Py_NewRef(Py_None);
+        capitals += i < 2000 && is_upper(c);
+        digits += i < 2000 && is_digit(c);
+        exclaimed += c == '!';
+        quoted += c == '>' && i && given.at[i - 1] == '\n';
+    }
+    return Py_BuildValue("nnnn", capitals, digits, exclaimed, quoted);
+}

@@ -1,0 +1,108 @@
+"""The C kernel under the address and undefined behaviour sanitizers, over hostile mails and public corpora.
+
+    python -m tests.sanitized_kernel [--corpus NAME …] [--limit N] [--mutations N]
+
+Builds the kernel apart with gcc, starts itself again with it, and reads and judges every mail; the sanitizers end the
+process at the first fault.  Not part of the tests: it takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FLAGS = ("-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_BITS = (b"<", b">", b'"', b"'", b"=", b"\n", b"\xff", b"&", b"")
+BUILT = "MAILFILTER_SANITIZED_KERNEL"
+
+
+def build(folder: Path) -> Path:
+    """The kernel with the sanitizers in it."""
+    made = folder / "_kernel.abi3.so"
+    sources = sorted(map(str, (ROOT / "mailfilter" / "native").glob("*.c")))
+    include = sysconfig.get_paths()["include"]
+    subprocess.run(["gcc", *FLAGS, "-shared", "-fPIC", f"-I{include}", *sources, "-o", str(made)], check=True)
+    return made
+
+
+def start_again(kernel: Path) -> int:
+    """This program with the sanitized kernel; memory that Python never frees is no fault of ours."""
+    library = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    more = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc", BUILT: str(kernel)}
+    again = [sys.executable, "-m", "tests.sanitized_kernel", *sys.argv[1:]]
+    return subprocess.run(again, env=os.environ | more, check=False).returncode
+
+
+def load(kernel: str) -> None:
+    """Put the kernel built here in the place of the installed one."""
+    from importlib.machinery import ExtensionFileLoader
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = "mailfilter._kernel"
+    spec = spec_from_file_location(name, kernel, loader=ExtensionFileLoader(name, kernel))
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def mails(args: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
+    """Hostile mails, mails of the corpora, and those cut and changed at random places."""
+    from benchmarks.corpus import load as load_corpus
+    from mailfilter.testing.hostile import hostile_mails
+
+    kept = [(name, raw) for name, raw in hostile_mails() if len(raw) < args.largest]
+    yield from kept
+    for name in args.corpus:
+        found = [(f"{name}/{mail.path}", mail.raw) for mail in load_corpus(name, limit=args.limit).mails]
+        yield from found
+        kept += found
+    chance = random.Random(1)
+    for _ in range(args.mutations):
+        name, raw = chance.choice(kept)
+        changed = bytearray(raw[: chance.randrange(1, 20_000)] or b"x")
+        for _ in range(chance.randrange(1, 30)):
+            at = chance.randrange(len(changed))
+            changed[at : at + chance.randrange(3)] = chance.choice(_BITS)
+            changed = changed or bytearray(b"x")
+        yield f"{name} changed", bytes(changed)
+
+
+def main() -> int:
+    """Build and start again, or read."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--corpus", nargs="*", default=[], help="names of public corpora ($MAILFILTER_CORPORA)")
+    parser.add_argument("--limit", type=int, default=2000, help="mails of each corpus")
+    parser.add_argument("--mutations", type=int, default=2000, help="mails that are changed at random places")
+    parser.add_argument("--largest", type=int, default=3_000_000, help="bytes of the largest hostile mail")
+    args = parser.parse_args()
+    if BUILT not in os.environ:
+        with tempfile.TemporaryDirectory() as folder:
+            return start_again(build(Path(folder)))
+    load(os.environ[BUILT])
+    from mailfilter import kernel
+    from mailfilter.classifier import Model
+    from mailfilter.message import Message
+
+    assert kernel.native is not None
+    model, count = Model.load(), 0
+    for _, raw in mails(args):
+        message = Message(raw)
+        _ = message.texts, message.links, message.defects, message.readings(), model.judge([message])
+        count += 1
+    print(f"{count} mails, no fault")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
