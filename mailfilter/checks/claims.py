@@ -30,6 +30,7 @@ _CHEAP = words("hosting.toml", "cheap_tops")
 _ROLES = words("hosting.toml", "roles")
 _STALE: dict[str, int] = read_list("hosting.toml")["stale_mailers"]
 _STALE_STARTS = tuple(_STALE)
+_STALE_HEADS = frozenset(start[:3] for start in _STALE)
 _WORD = re.compile(r"[^\W\d_]{3,30}(?:-[^\W\d_]{2,30})?")
 _STYLED = re.compile("[\U0001d400-\U0001d7ff\U0001f130-\U0001f189\u24b6-\u24e9\uff21-\uff5a]")
 _PICTURES = re.compile("[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]")
@@ -109,8 +110,12 @@ def _brand_domain(claims: _Claims) -> Symbol | None:
 
 def _like_recipient(claims: _Claims) -> Symbol | None:
     """A domain that is the recipient's but for one letter."""
-    if len(claims.org) < 8 or claims.domain in FREEMAIL:
+    label = claims.org.partition(".")[0]
+    if len(label) < 5 or claims.domain in FREEMAIL:
         return None
+    to = claims.first("to").lower()
+    if label[:2] not in to and label[-2:] not in to and not claims.envelope.rcpt_to:
+        return None  # one change leaves the beginning or the end as it was
     end = claims.org[-2:]
     for to in claims.recipients():
         if to.endswith(end) and to.rpartition("@")[2] != claims.domain:
@@ -187,12 +192,12 @@ def _pictures(claims: _Claims) -> Symbol | None:
 
 def _reply_elsewhere(claims: _Claims) -> Symbol | None:
     reply = _ADDRESS.search(claims.first("reply-to"), 0, LONGEST)
-    if not reply or not claims.org or claims.listed() or claims.first("list-unsubscribe"):
+    domain = domain_of(reply[0]) if reply else claims.domain
+    if domain == claims.domain or not claims.org or domain in FREEMAIL or registered_domain(domain) == claims.org:
         return None
-    domain = domain_of(reply[0])
-    if domain not in FREEMAIL and registered_domain(domain) != claims.org:
-        return Symbol("REPLYTO_ELSEWHERE", evidence=f"Reply-To at {quote(domain)}, From at {quote(claims.domain)}")
-    return None
+    if claims.listed() or claims.first("list-unsubscribe"):
+        return None
+    return Symbol("REPLYTO_ELSEWHERE", evidence=f"Reply-To at {quote(domain)}, From at {quote(claims.domain)}")
 
 
 def _message_id(claims: _Claims) -> Symbol | None:
@@ -209,7 +214,7 @@ def _message_id(claims: _Claims) -> Symbol | None:
 def _stale(claims: _Claims) -> Symbol | None:
     """A program that was given up long before the mail was written: a mailer's disguise."""
     value = (claims.first("x-mailer") or claims.first("user-agent"))[:LONGEST].strip().lower()
-    if not value.startswith(_STALE_STARTS):
+    if value[:3] not in _STALE_HEADS or not value.startswith(_STALE_STARTS):
         return None
     since = max(year for start, year in _STALE.items() if value.startswith(start))
     sent = parse_date(claims.first("date"))

@@ -108,7 +108,9 @@ def _texts(message: Message) -> Iterator[Symbol]:
             gap = _GAP.search(visible, 0, LONGEST)
             if gap and visible[: gap.start()].strip() and visible[gap.end() :].strip():
                 yield Symbol("TEXT_BELOW_GAP", evidence=f"text behind {gap[0].count(chr(10))} empty lines and more")
-        if ("itcoin" in visible or "BTC" in visible) and (coin := _coin(visible)):
+        if (visible.find("itcoin", 0, LONGEST) >= 0 or visible.find("BTC", 0, LONGEST) >= 0) and (
+            coin := _coin(visible)
+        ):
             yield Symbol("COIN_ADDRESS", evidence=f"pay to {quote(coin)}")
 
 
