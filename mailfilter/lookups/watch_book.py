@@ -118,7 +118,7 @@ class Book:
     def sync(self) -> None:
         """See what other processes have found out, now and then."""
         now = self.clock()
-        if now - self._read_at < (_SYNC if self.store.shared else 3600.0):
+        if not self.store.shared or now - self._read_at < _SYNC:
             return
         with self._lock:
             self._read_at = now
@@ -222,7 +222,7 @@ class Book:
         zone.failures += 1
         if zone.known.openings or zone.failures >= self.rules.failures:
             said = f"{read.state.value} ({read.detail})" if read.detail else read.state.value
-            self._open(zone, f"{zone.failures} questions in a row failed, the last with {said}")
+            self._open(zone, f"failures in a row: {zone.failures}, the last: {said}")
 
     def _open(self, zone: Zone, reason: str) -> None:
         known, now = zone.known, self.clock()

@@ -1,9 +1,9 @@
-"""Block lists: only a declared code is a listing; everything else that a list or a resolver says is not."""
+"""The block list check: what it asks, what it finds, and what it shows as not known."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -11,44 +11,25 @@ from hypothesis import strategies as st
 
 from mailfilter import Config
 from mailfilter.checks import LookupCheck, Mail
-from mailfilter.checks.dnsbl import DnsblCheck, DnsList, ListState, chosen_lists, configured, read_list_answer
-from mailfilter.dnslists import address_question, read_lists, shipped_lists
+from mailfilter.checks.dnsbl import DnsblCheck, DnsList, chosen_lists, configured
+from mailfilter.dnslists import address_question, read_lists
 from mailfilter.envelope import Envelope
 from mailfilter.errors import SettingError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanState
 from mailfilter.message import Message
-from mailfilter.scoring import SCALE, Hits, Weights, contributions, merge, sums
-from mailfilter.sections import PolicySection
-from mailfilter.symbols import Catalogue, Symbol
+from mailfilter.symbols import Symbol
 
-TEXT = """
-[first]
-zone = "bl.test"
-families = ["ipv4", "ipv6"]
-refused = ["127.0.0.255"]
-[first.codes]
-"127.0.0.2" = { symbol = "DNSBL_FIRST", points = 2.0, description = "Listed." }
-"127.0.0.4-7" = { symbol = "DNSBL_FIRST_BOT", points = 3.0, description = "A bot." }
+from ..dnslists.lists import ADDRESS, FIRST, MASKED, TEXT, found
 
-[masked]
-zone = "multi.test"
-refused_bits = 1
-[masked.bits]
-2 = { symbol = "DNSBL_MASKED_A", points = 1.0, description = "A." }
-8 = { symbol = "DNSBL_MASKED_B", points = 1.0, description = "B." }
-128 = { symbol = "DNSBL_MASKED_C", points = 1.0, description = "C." }
-"""
-FIRST, MASKED = read_lists(TEXT, "test")
-EVERY = [FIRST, MASKED, *(d for d in shipped_lists().values())]
 MESSAGE = Message(b"Subject: x\r\n\r\ny\r\n")
-ADDRESS = "11.22.33.44"
+EVERY_PLACE = b"""Received: from a.hop.test (a.hop.test [12.0.0.9]) by b.test; Mon, 1 Jan 2024 00:00:00 +0000
+DKIM-Signature: v=1; d=signer.test
+From: joe@from.test
+Reply-To: jane@reply.test
 
-
-NOTHING = DnsAnswer(DnsState.NOT_FOUND)
-
-
-def found(*records: str) -> DnsAnswer:
-    return DnsAnswer(DnsState.FOUND, records, 60)
+http://13.0.0.1/ https://one.test/aaa https://two.test/bbb x@body.test
+"""
+SENT = Envelope(client_ip=ADDRESS, client_name="h.rdns.test", helo="helo.test", mail_from="m@mail.test")
 
 
 def ask(
@@ -73,183 +54,6 @@ def ask(
     symbols = {symbol.name: symbol for symbol in findings}
     assert len(symbols) == len(findings)
     return symbols, asked
-
-
-# ------------------------------------------------------------------------------------------------ one answer
-@pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
-@pytest.mark.parametrize("third", [0, 1, 2, 3, 10, 255])
-def test_every_last_octet_of_every_list(definition: DnsList, third: int) -> None:
-    """All 256: listed exactly where a code or bit is declared, with exactly its symbols; refusals win."""
-    for octet in range(256):
-        text = f"127.0.{third}.{octet}"
-        answer = read_list_answer(definition, found(text))
-        address = (127, 0, third, octet)
-        wanted = {meaning.symbol for pattern, meaning in definition.codes if pattern.matches(address)}
-        if third == 0:
-            wanted |= {meaning.symbol for bit, meaning in definition.bits if octet & bit == bit}
-        refused = any(pattern.matches(address) for pattern in definition.refused)
-        refused |= third == 0 and bool(octet & definition.refused_bits)
-        if refused:
-            assert answer.state is ListState.REFUSED
-        else:
-            assert answer.state is (ListState.LISTED if wanted else ListState.MALFORMED)
-        assert {meaning.symbol for _, meaning in answer.listings} == (set() if refused else wanted)
-        assert set(answer.codes) == ({text} if answer.state is ListState.LISTED else set())
-
-
-@pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
-def test_127_255_255_is_always_a_refusal(definition: DnsList) -> None:
-    for octet in range(256):
-        refusal = f"127.255.255.{octet}"
-        for records in ((refusal,), ("127.0.0.2", refusal), (refusal, "127.0.0.2"), ("10.1.2.3", refusal)):
-            answer = read_list_answer(definition, found(*records))
-            assert (answer.state, answer.listings) == (ListState.REFUSED, ())
-
-
-@pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
-def test_other_first_octets_are_never_a_listing(definition: DnsList) -> None:
-    rests = {pattern.text.partition(".")[2].replace("-", ".").split(".*")[0] for pattern, _ in definition.codes}
-    for first in (0, 1, 10, 100, 126, 128, 172, 192, 203, 224, 255):
-        for rest in ("0.0.2", "0.0.1", "255.255.254", "0.1.2", *(rest for rest in rests if rest.count(".") == 2)):
-            answer = read_list_answer(definition, found(f"{first}.{rest}"))
-            assert (answer.state, answer.listings) == (ListState.MALFORMED, ()), f"{first}.{rest}"
-
-
-@given(st.sampled_from(EVERY), st.lists(st.ip_addresses(v=4).map(str), min_size=1, max_size=4))
-def test_an_answer_from_outside_127_spoils_all(definition: DnsList, records: list[str]) -> None:
-    answer = read_list_answer(definition, found(*records, "127.0.0.2"))
-    if any(not record.startswith("127.") for record in records):
-        assert answer.state in (ListState.MALFORMED, ListState.REFUSED)
-        assert answer.listings == ()
-
-
-@given(st.sampled_from(EVERY), st.lists(st.integers(0, 255), min_size=1, max_size=6))
-def test_the_order_of_records_does_not_matter(definition: DnsList, octets: list[int]) -> None:
-    records = [f"127.0.0.{octet}" for octet in octets]
-    one, other = (read_list_answer(definition, found(*order)) for order in (records, records[::-1]))
-    assert one.state is other.state
-    assert set(one.listings) == set(other.listings)
-
-
-@pytest.mark.parametrize("records", [(), ("",), ("a",), ("127.0.0.2", "a"), ("::1",), ("127.0.0.2 ",), ("127.0.2",)])
-def test_what_is_no_address_is_malformed(records: tuple[str, ...]) -> None:
-    assert read_list_answer(FIRST, found(*records)).state is ListState.MALFORMED
-
-
-@pytest.mark.parametrize(
-    ("alias", "state"),
-    [
-        ("", ListState.LISTED),
-        ("x.bl.test", ListState.LISTED),
-        ("bl.test", ListState.LISTED),
-        ("x.evil.test", ListState.MALFORMED),
-        ("xbl.test", ListState.MALFORMED),
-    ],
-)
-def test_aliases_that_lead_out_of_the_zone_are_no_answer_of_the_list(alias: str, state: ListState) -> None:
-    answer = DnsAnswer(DnsState.FOUND, ("127.0.0.2",), 60, alias=alias)
-    assert read_list_answer(FIRST, answer).state is state
-
-
-def test_all_records_are_looked_at_and_only_declared_ones_count() -> None:
-    answer = read_list_answer(FIRST, found("127.0.0.77", "127.0.0.5", "127.0.0.2"))
-    assert answer.state is ListState.LISTED
-    assert set(answer.codes) == {"127.0.0.5", "127.0.0.2"}
-    assert {meaning.symbol for _, meaning in answer.listings} == {"DNSBL_FIRST", "DNSBL_FIRST_BOT"}
-
-
-def test_bits_are_a_mask_and_no_number() -> None:
-    answer = read_list_answer(MASKED, found("127.0.0.138"))
-    assert {meaning.symbol for _, meaning in answer.listings} == {"DNSBL_MASKED_A", "DNSBL_MASKED_B", "DNSBL_MASKED_C"}
-    assert read_list_answer(MASKED, found("127.0.0.139")).state is ListState.REFUSED
-    assert read_list_answer(MASKED, found("127.1.0.2")).state is ListState.MALFORMED
-
-
-@pytest.mark.parametrize(
-    ("state", "wanted"),
-    [
-        (DnsState.NOT_FOUND, ListState.NOT_LISTED),
-        (DnsState.REFUSED, ListState.REFUSED),
-        (DnsState.SERVFAIL, ListState.FAILED),
-        (DnsState.TIMEOUT, ListState.TIMEOUT),
-        (DnsState.MALFORMED, ListState.MALFORMED),
-        (DnsState.DISABLED, ListState.DISABLED),
-    ],
-)
-def test_no_answer_is_no_listing(state: DnsState, wanted: ListState) -> None:
-    answer = read_list_answer(FIRST, DnsAnswer(state, ("127.0.0.2",)))
-    assert (answer.state, answer.listings) == (wanted, ())
-
-
-# ------------------------------------------------------------------------------------------------ no list decides alone
-LIMIT = PolicySection().quarantine
-KEYS = {entry.key_env: "k.example" if entry.zone == "{key}" else "key" for entry in shipped_lists().values()}
-EVERY_PLACE = b"""Received: from a.hop.test (a.hop.test [12.0.0.9]) by b.test; Mon, 1 Jan 2024 00:00:00 +0000
-DKIM-Signature: v=1; d=signer.test
-From: joe@from.test
-Reply-To: jane@reply.test
-
-http://13.0.0.1/ https://one.test/aaa https://two.test/bbb x@body.test
-"""
-SENT = Envelope(client_ip=ADDRESS, client_name="h.rdns.test", helo="helo.test", mail_from="m@mail.test")
-
-
-def points(check: DnsblCheck, answers: Callable[[str], DnsAnswer]) -> float:
-    """What a mail with something in every place is worth, as the chain adds it up."""
-    dialogue = check.ask(Mail(Message(EVERY_PLACE), SENT))
-    questions = next(dialogue)
-    with pytest.raises(StopIteration) as stop:
-        dialogue.send(tuple(answers(question.name) for question in questions))  # type: ignore[union-attr]
-    weights = Weights.from_catalogue(Catalogue(check.symbols), {}, "test", {})
-    rows = [merge(stop.value.value, weights)]
-    hits = Hits.from_rows(rows, weights)
-    return int(sums(hits, contributions(hits, weights.thousandths))[0]) / SCALE
-
-
-def everything_of(zone: str) -> tuple[str, ...]:
-    """One address of each code that the lists of a zone declare, or the sum of all bits."""
-    lists = [entry for entry in shipped_lists().values() if entry.zone == zone]
-    codes = {".".join(str(low) for low, _ in pattern.bounds) for entry in lists for pattern, _ in entry.codes}
-    bits = sum({bit for entry in lists for bit, _ in entry.bits})
-    return (*sorted(codes), *((f"127.0.0.{bits}",) if bits else ()))
-
-
-@pytest.mark.parametrize("zone", sorted({entry.zone for entry in shipped_lists().values()} - {"{key}"}))
-def test_one_list_says_all_it_can_and_does_not_reach_quarantine(zone: str) -> None:
-    """Every code at once, about everything in the mail, in every list of the zone."""
-    lists = chosen_lists([entry.name for entry in shipped_lists().values() if entry.zone == zone], environment=KEYS)
-    worst = points(DnsblCheck(lists), lambda name: found(*everything_of(zone)))
-    assert LIMIT is not None
-    assert -LIMIT < worst < LIMIT
-
-
-@given(st.sampled_from(sorted(shipped_lists())), st.lists(st.integers(0, 255), min_size=1, max_size=8), st.data())
-def test_no_answers_of_one_list_reach_quarantine(name: str, octets: list[int], data: st.DataObject) -> None:
-    lists = chosen_lists([name], environment=KEYS)
-    third = data.draw(st.sampled_from((0, 0, 1, 2, 3)))
-    answers = [NOTHING, *(found(f"127.0.{third}.{octet}") for octet in octets)]
-    assert LIMIT is not None
-    assert points(DnsblCheck(lists), lambda asked: data.draw(st.sampled_from(answers))) < LIMIT
-
-
-def test_a_list_that_is_trusted_may_decide_and_two_lists_may() -> None:
-    codes = {f"127.0.0.{n}": {"symbol": f"DNSBL_O{n}", "points": 4, "description": "Listed."} for n in (2, 3)}
-    table = {"name": "own", "zone": "own.test", "codes": codes}
-    (own,), (trusted,) = (chosen_lists((), [{**table, **more}]) for more in ({}, {"trusted": True}))
-    both = lambda name: found("127.0.0.2", "127.0.0.3")  # noqa: E731
-    assert points(DnsblCheck([own]), both) == 5.0
-    assert points(DnsblCheck([own], most=2.0), both) == 2.0
-    assert points(DnsblCheck([trusted]), both) == 8.0
-    (other,) = chosen_lists((), [{**table, "name": "other", "zone": "other.test", "codes": {
-        "127.0.0.2": {"symbol": "DNSBL_OTHER", "points": 4, "description": "Listed."}}}])  # fmt: skip
-    assert points(DnsblCheck([own, other]), lambda name: found("127.0.0.2")) == 8.0
-
-
-def test_the_cap_follows_a_lower_limit() -> None:
-    dns = {"lists": ["spamhaus-zen"]}
-    for limit, most in ((6.0, 5.0), (2.0, 1.8), ("never", 5.0)):
-        policy = {"greylist": "never", "quarantine": limit, "bounce": "never"}
-        assert configured(Config.from_mapping({"dns": dns, "policy": policy})).most == pytest.approx(most)
 
 
 # ------------------------------------------------------------------------------------------------ settings

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,10 +179,30 @@ def test_what_is_not_answered_in_time_counts_as_silence() -> None:
             assert "broken: " in found(made, 45, awaited)["DNSBL_UNKNOWN"]
 
 
-def test_the_state_outlives_the_process_where_there_is_a_store(tmp_path: Any) -> None:
+def test_the_state_outlives_the_chain_where_there_is_a_store(tmp_path: Path) -> None:
     store = str(tmp_path / "watch.db")
     with FakeDns({"44.33.22.11.bl.test": A}) as server:
         for _ in range(2):
             with chain(server, watch_store=store) as made:
                 assert "127.0.0.2 is not listed" in found(made, 44, False)["DNSBL_UNKNOWN"]
         assert len(server.asked) == 4
+
+
+def test_a_breaker_that_another_process_has_opened_is_open_here(tmp_path: Path) -> None:
+    store = str(tmp_path / "watch.db")
+    with FakeDns(RIGHT, failures={"77.33.22.11.bl.test": "servfail"}) as server:
+        with chain(server, watch_store=store, breaker_failures=1) as made:
+            assert found(made, 44, False).keys() == {"DNSBL_OWN"}
+        code = (
+            "import sys; from tests.lookups.test_watch import *\n"
+            "class Server: address = sys.argv[1]\n"
+            "made = chain(Server, watch_store=sys.argv[2], breaker_failures=1)\n"
+            "print(found(made, 77, False)); made.close()"
+        )
+        command = [sys.executable, "-c", code, server.address, store]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        assert "bl.test: server failure" in said
+        asked = len(server.asked)
+        with chain(server, watch_store=store, breaker_failures=1) as made:
+            assert "broken: failures in a row: 1" in found(made, 44, False)["DNSBL_UNKNOWN"]
+        assert len(server.asked) == asked

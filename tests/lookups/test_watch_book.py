@@ -134,7 +134,7 @@ def test_failures_in_a_row_open_the_breaker(failure: DnsAnswer) -> None:
         made.learn(zone, QUESTION, answer)
         assert made.withheld(zone, QUESTION.name) == ""
     made.learn(zone, QUESTION, failure)
-    assert made.withheld(zone, QUESTION.name).startswith("broken: 3 questions in a row failed, the last with ")
+    assert made.withheld(zone, QUESTION.name).startswith("broken: failures in a row: 3, the last: ")
     clock.advance(59)
     assert made.withheld(zone, QUESTION.name)
 
