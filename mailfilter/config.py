@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from .counters import Limit, read_limits
 from .decision import Action, Policy
 from .errors import SettingError
 from .policy.entries import AllowEntry, DenyEntry, Entry, read_entries, read_file
-from .policy.rules import Rule, read_rules
+from .policy.rules import OTHERS, OWN, PolicyRule, Rule, read_rules
 from .replies import ReplyTexts
 from .scoring import cap_fault
 from .sections import (
@@ -222,12 +222,28 @@ def example() -> str:
     ]
     for name, section in SECTIONS.items():
         lines.extend(["", f"# {(section.__doc__ or '').strip()}", f"[{name}]"])
-        lines.extend(_documented(item.name, item.metadata["allowed"], default_of(item)) for item in fields(section))
+        for item in fields(section):
+            lines.append(_documented(item.name, item.metadata["allowed"], default_of(item)))
+            lines.extend(_keys(_TABLES.get(f"{name}.{item.name}")))
     lines.extend(["", "# [scores]  points of symbols, instead of the catalogue's (`mailfilter doctor --symbols`)"])
     lines.extend(["[scores]", "# SUBJECT_SHOUTS = 1.0", ""])
     lines.append("# [groups]  most points that all symbols of a group together may add or take; without one, no cap")
     lines.extend(["[groups]", "# headers = 5.0", ""])
     return "\n".join(lines)
+
+
+_TABLES = {"policy.rules": PolicyRule, "senders.allow": AllowEntry, "senders.deny": DenyEntry}
+"""Settings that are lists of tables whose keys are known here."""
+
+
+def _keys(section: Any) -> Iterator[str]:
+    """The keys of each table of a list, as remarks."""
+    for item in fields(section) if section else ():
+        allowed: Allowed = item.metadata["allowed"]
+        yield f"#     {item.name}: {allowed.doc}: {allowed.describe()}"
+    if section is PolicyRule:
+        yield f"#     {', '.join(OWN)}: as in [policy]"
+        yield f"#     {', '.join(f'{name}.on_...' for name in OTHERS)}: as in those sections"
 
 
 def _documented(name: str, allowed: Allowed, default: Any) -> str:

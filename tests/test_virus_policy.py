@@ -78,6 +78,7 @@ def test_a_rule_with_a_fault_is_named() -> None:
         {"virus": {"clamd": []}},
         {"recipients": ["a b", "@example.org"]},
         {"quarantine": 3},
+        {"virus": 3, "on_infected": "bounce"},
     ]
     with pytest.raises(SettingError) as error:
         Config.from_mapping({"policy": {"rules": rules}})
@@ -89,3 +90,5 @@ def test_a_rule_with_a_fault_is_named() -> None:
     assert 'policy.rules[5].recipients: "a b" is no address' in faults
     assert 'a domain is written without it: "example.org"' in faults
     assert "policy.rules[6].quarantine: 3 is below policy.rules[6].greylist (4)" in faults
+    assert "policy.rules[7].virus: a table is expected, got 3" in faults
+    assert "policy.rules[7].on_infected: unknown setting; a rule has name, directions, " in faults

@@ -7,7 +7,7 @@ in the sections.  A rule without recipients is for all, also where no recipient 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..envelope import DIRECTIONS, Envelope
@@ -18,9 +18,9 @@ from .addresses import folded, keys, pattern_fault
 ANYONE = "*"
 """Recipient of a rule that is for everybody."""
 
-_OWN = ("greylist", "quarantine", "bounce", "delete", "on_check_failed")
+OWN = ("greylist", "quarantine", "bounce", "delete", "on_check_failed")
 """Settings of [policy] that a rule may give."""
-_OTHERS: Mapping[str, Any] = {
+OTHERS: Mapping[str, Any] = {
     "virus": VirusSection,
     "attachments": AttachmentsSection,
     "dns": DnsSection,
@@ -52,17 +52,22 @@ def read_rules(tables: Sequence[Mapping[str, Any]], faults: list[str]) -> tuple[
 
 
 def _rule(table: Mapping[str, Any], where: str, number: int, faults: list[str]) -> Rule:
-    sets = {key: value for key, value in table.items() if key in _OWN or key in _OTHERS}
-    head = build(PolicyRule, {key: value for key, value in table.items() if key not in sets}, where, faults)
+    sets = {key: value for key, value in table.items() if key in OWN or key in OTHERS}
+    known = [item.name for item in fields(PolicyRule)]
+    may = ", ".join((*known, *OWN, *(f"{name}.on_..." for name in OTHERS)))
+    for key in table:
+        if key not in sets and key not in known:
+            faults.append(f"{where}.{key}: unknown setting; a rule has {may}")
+    head = build(PolicyRule, {key: table[key] for key in known if key in table}, where, faults)
     faults.extend(_head_faults(head, where))
-    own = {key: value for key, value in sets.items() if key in _OWN}
+    own = {key: value for key, value in sets.items() if key in OWN}
     overrides = {"policy": _checked(PolicySection, own, where, faults)}
-    for name in sets.keys() & _OTHERS.keys():
+    for name in sets.keys() & OTHERS.keys():
         part = sets[name]
         if isinstance(part, Mapping) and (stray := [key for key in part if not str(key).startswith("on_")]):
             faults.extend(f"{where}.{name}.{key}: a rule gives on_... of [{name}], and nothing else" for key in stray)
             continue
-        overrides[name] = _checked(_OTHERS[name], part, f"{where}.{name}", faults)
+        overrides[name] = _checked(OTHERS[name], part, f"{where}.{name}", faults)
     return Rule(head if head.name else PolicyRule(f"rule {number}", head.directions, head.recipients), overrides)
 
 
