@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,11 +50,11 @@ def killed(place: Path, mails: int, processes: int, kills: int) -> dict[str, obj
 
 def full(place: Path, small: Disk, mails: int, processes: int, kills: int) -> dict[str, object]:
     """Processes go on and are killed while the disk is full; then there is room again, and the rest is stored."""
-    ballast = small.folder / "ballast"
-    with ballast.open("wb") as file:
-        file.write(bytes(44 * 2**20))
+    ballast, space = small.folder / "ballast", os.statvfs(small.folder)
+    with ballast.open("wb") as file:  # room is left for about half of the mails
+        file.write(bytes(space.f_bfree * space.f_frsize - 500_000 - 5000 * mails))
     torture = Torture(str(small.folder / "q.db"), place, mails, processes)
-    torture.run(kills, seconds=60, until=lambda: _refused(place) >= 20 * processes)
+    torture.run(kills, seconds=60, until=lambda: _refused(place) >= 10 * processes)
     before = len(torture.told())
     ballast.unlink()
     torture.run(kills, seed=2)

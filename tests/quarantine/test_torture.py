@@ -21,8 +21,8 @@ def holds(found: dict[str, object], mails: int) -> None:
 
 
 def test_processes_that_are_killed(tmp_path: Path) -> None:
-    found = killed(tmp_path, 300, 4, 40)
-    holds(found, 300)
+    found = killed(tmp_path, 200, 4, 40)
+    holds(found, 200)
     assert int(str(found["kills"])) >= 4
 
 
@@ -31,10 +31,10 @@ def test_a_disk_that_fails(part: object, tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can make a file system")
     try:
-        with disk(tmp_path, 56) as small:
-            found = part(tmp_path, small, 160, 2, 8)  # type: ignore[operator]
+        with disk(tmp_path, 24) as small:
+            found = part(tmp_path, small, 110, 2, 6)  # type: ignore[operator]
     except NoDiskError as error:
         pytest.skip(str(error))
-    holds(found, 160)
+    holds(found, 110)
     assert int(str(found["refusals"])) > 0
-    assert 0 < int(str(found["stored_before"])) < 160
+    assert 0 < int(str(found["stored_before"])) < 110
