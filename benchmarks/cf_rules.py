@@ -29,6 +29,7 @@ from .corpus import load
 
 STOCK = ("/etc/spamassassin", "/usr/share/spamassassin")
 ROUNDS = 3
+BATCH = 64
 DRIVER = Path(__file__).with_name("spamassassin_hits.pl")
 
 
@@ -51,7 +52,8 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
     ready = time.perf_counter() - start
     limit = 60 if args.quick else args.limit or None
     raws = [mail.raw for name in args.corpus or [""] for mail in load([name] if name else [], limit=limit).mails]
-    best, found = _timed(compiled, raws)
+    best, _ = _timed(compiled, raws, subrules=False)
+    every, found = _timed(compiled, raws, subrules=True)
     patterns = [rule for rule in rules.rules.values() if rule.kind in PATTERN_KINDS]
     wanted = [rule for rule in patterns if rule.points and not rule.is_net]
     row: dict[str, object] = {
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         "ready_seconds": round(ready, 2),
         "us_per_mail": round(1e6 * best / max(1, len(raws)), 1),
         "mails_per_cpu_second": round(len(raws) / best, 1),
+        "us_per_mail_all_subrules": round(1e6 * every / max(1, len(raws)), 1),
         "timeouts": sum(compiled.timeouts.values()),
     }
     yield row
@@ -72,13 +75,16 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         yield _against(compiled, raws, found, best, paths)
 
 
-def _timed(compiled: CompiledRules, raws: Sequence[bytes]) -> tuple[float, list[set[str]]]:
-    """Best CPU seconds of the rounds, and the names that hit in each mail."""
+def _timed(compiled: CompiledRules, raws: Sequence[bytes], subrules: bool) -> tuple[float, list[set[str]]]:
+    """Best CPU seconds of the rounds, and the names that hit in each mail; without ``subrules`` as the check runs."""
     best = float("inf")
     found: list[set[str]] = []
     for _ in range(ROUNDS):
+        results = []
         start = time.process_time()
-        results = [compiled.run(Message(raw)) for raw in raws]
+        for at in range(0, len(raws), BATCH):
+            mails = [(Message(raw), None) for raw in raws[at : at + BATCH]]
+            results += compiled.run_many(mails, subrules=subrules)
         best = min(best, time.process_time() - start)
         found = [set(result.hits) for result in results]
     return best, found

@@ -47,7 +47,8 @@ class RuleCheck:
         """Findings per mail."""
         if self.compiled is None:
             return [() for _ in mails]
-        return [self._findings(self.compiled.run(mail.message, mail.envelope)) for mail in mails]
+        pairs = [(mail.message, mail.envelope) for mail in mails]
+        return [self._findings(found) for found in self.compiled.run_many(pairs, subrules=False)]
 
     def _findings(self, found: Found) -> Findings:
         names, rules = self._names, self.compiled.running if self.compiled else {}

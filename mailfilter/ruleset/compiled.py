@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import regex
@@ -16,7 +17,7 @@ from .cache import Cache
 from .evals import FUNCTIONS
 from .exact import Budget, Exact
 from .facts import Facts, is_special
-from .groups import Group, Hits, Target
+from .groups import Group, Hits, Pending, Target, resolve
 from .lean import shortened
 from .metas import Metas, Values
 from .patterns import PatternError
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mailfilter")
 MAX_PATTERN = 75_000
 """Characters of a pattern, tags replaced, beyond which it is not run: no first look is quick enough."""
-MAX_SHOWN = 60
-"""Octets of the text that is shown as evidence."""
 TIMEOUT = 0.1
 """Seconds that one rule may take in one mail."""
 
@@ -43,15 +42,14 @@ class Found:
 
     hits: Values
     cut_off: tuple[str, ...] = ()
-    places: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
+    places: Mapping[str, tuple[bytes, int, Exact]] = field(default_factory=dict)
 
     def text(self, rule: str) -> str:
-        """What stands where a rule matched, up to the end of the match; ``""`` if that was not noted."""
+        """What a rule matched, cut to be shown; ``""`` if that was not noted."""
         if rule not in self.places:
             return ""
-        text, end = self.places[rule]
-        line = text[max(0, end - MAX_SHOWN) : end].rstrip(b"\n").rpartition(b"\n")[2]
-        return " ".join(line.decode("utf-8", "replace").split())
+        text, end, exact = self.places[rule]
+        return exact.excerpt(text, end)
 
 
 @dataclass(slots=True)
@@ -66,6 +64,20 @@ class _HeaderGroup:
     plain: str
     """The field's name in lower case, ``""`` for what is no field."""
     absent: Hits | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    """A mail on its way: what rules look at, what hit, time, and what is not decided yet."""
+
+    facts: Facts
+    hits: Hits
+    budget: Budget
+    pending: Pending | None
+
+    @classmethod
+    def of(cls, facts: Facts, timeout: float, subrules: bool) -> _State:
+        return cls(facts, {}, Budget(timeout), None if subrules else {})
 
 
 _TEXTS = {Kind.BODY: Text.ENDED, Kind.URI: Text.LINES}
@@ -195,82 +207,125 @@ class CompiledRules:
                     found.append(Fault(rule.place, rule.name, Severity.ERROR, "pattern cannot be compiled", str(error)))
         return found
 
-    def run(self, message: Message, envelope: Envelope | None = None) -> Found:
-        """Everything that hits in one mail."""
-        facts = Facts(message, self.finder, envelope)
-        budget = Budget(self.timeout)
-        hits: Hits = {}
-        for group in self.headers:
-            self._header(group, facts, hits, budget)
-        if self.parts:
-            self._mime_headers(facts, hits, budget)
+    def run(self, message: Message, envelope: Envelope | None = None, *, subrules: bool = True) -> Found:
+        """Everything that hits in one mail; without ``subrules``, these only as far as other rules ask for them."""
+        return self.run_many([(message, envelope)], subrules=subrules)[0]
+
+    def run_many(self, mails: Sequence[tuple[Message, Envelope | None]], *, subrules: bool = True) -> list[Found]:
+        """`run` over several mails, kind by kind: so each database stays in the processor's cache."""
+        finder, timeout = self.finder, self.timeout
+        states = [_State.of(Facts(message, finder, envelope), timeout, subrules) for message, envelope in mails]
         lines = self.lines
+        self._headers(states)
+        for state in states:
+            if self.parts:
+                self._mime_headers(state)
         if lines[Kind.BODY].targets:
-            lines[Kind.BODY].match_lines(facts.paragraphs, hits, budget)
+            for state in states:
+                lines[Kind.BODY].match_lines(state.facts.paragraphs, state.hits, state.budget, state.pending)
         if lines[Kind.URI].targets:
-            lines[Kind.URI].match_lines(facts.uris, hits, budget)
+            for state in states:
+                lines[Kind.URI].match_lines(state.facts.uris, state.hits, state.budget, state.pending)
         if lines[Kind.RAWBODY].targets:
-            for chunk in facts.chunks:
-                lines[Kind.RAWBODY].match(chunk, hits, budget)
+            for state in states:
+                for chunk in state.facts.chunks:
+                    lines[Kind.RAWBODY].match(chunk, state.hits, state.budget, state.pending)
         if lines[Kind.FULL].targets:
-            lines[Kind.FULL].match(facts.full, hits, budget)
+            for state in states:
+                lines[Kind.FULL].match(state.facts.full, state.hits, state.budget, state.pending)
+        return [self._finished(state) for state in states]
+
+    def _finished(self, state: _State) -> Found:
+        """Functions and metas, once all patterns have been looked for."""
+        hits, budget = state.hits, state.budget
         for name, function, arguments in self.evals:
             try:
-                if function(facts, arguments):
+                if function(state.facts, arguments):
                     hits[name] = 1
             except (ValueError, IndexError):
                 continue
+        found = self.metas.run(hits, state.pending or {}, lambda doubts: resolve(doubts, hits, budget))
         self.timeouts.update(list(budget.cut_off))
-        return Found(self.metas.run(hits), tuple(budget.cut_off), budget.shown)
+        return Found(found, tuple(budget.cut_off), budget.shown)
 
-    def _header(self, group: _HeaderGroup, facts: Facts, hits: Hits, budget: Budget) -> None:
-        value = None if group.plain and group.plain not in facts.index else facts.field(group.target)
-        if value is not None:
-            own: Hits = {}
-            if group.group.targets:
-                group.group.match(value.encode("latin-1", "replace"), own, budget)
-            for name in group.exists:
-                hits[name] = 1
-        else:
-            if group.absent is None:
-                group.absent = self._absent(group)
-            own = group.absent
-        for name, count in own.items():
-            if name not in group.negated:
-                hits[name] = count
-        for name in group.negated:
-            if name not in own:
-                hits[name] = 1
+    def _headers(self, states: Sequence[_State]) -> None:
+        """All header rules: what hits where fields are missing, then the fields that are there."""
+        missing = self._missing
+        for state in states:
+            index = state.facts.index
+            for name, counts in missing.items():
+                if name not in index:
+                    state.hits.update(counts)
+        for group in self.headers:
+            plain = group.plain
+            for state in states:
+                if not plain or plain in state.facts.index:
+                    self._header(group, state)
+
+    @cached_property
+    def _missing(self) -> dict[str, Hits]:
+        """What hits where a field is missing, by its name."""
+        missing: dict[str, Hits] = {}
+        for group in self.headers:
+            if group.plain and self._absent(group):
+                missing.setdefault(group.plain, {}).update(self._absent(group))
+        return missing
+
+    def _header(self, group: _HeaderGroup, state: _State) -> None:
+        value = state.facts.field(group.target)
+        hits = state.hits
+        if value is None:
+            hits.update(self._absent(group))
+            return
+        for name in group.exists:
+            hits[name] = 1
+        if not group.group.targets:
+            return
+        text = value.encode("latin-1", "replace")
+        if not group.negated:
+            group.group.match(text, hits, state.budget, state.pending)
+            return
+        own: Hits = {}
+        group.group.match(text, own, state.budget)
+        hits.update(_turned(own, group.negated))
 
     def _absent(self, group: _HeaderGroup) -> Hits:
         """What hits where the header is missing: the text that stands in for it, else none at all."""
-        found: Hits = {}
-        budget = Budget(self.timeout)
-        group.group.match(b"", found, budget)
-        for rule, exact in group.unset:
-            found.pop(rule.name, None)
-            text = (rule.if_unset or "").encode("latin-1", "replace")
-            if count := exact.count(text, rule.max_hits, budget):
-                found[rule.name] = count
-        return found
+        if group.absent is None:
+            found: Hits = {}
+            budget = Budget(self.timeout)
+            group.group.match(b"", found, budget)
+            for rule, exact in group.unset:
+                found.pop(rule.name, None)
+                text = (rule.if_unset or "").encode("latin-1", "replace")
+                if count := exact.count(text, rule.max_hits, budget):
+                    found[rule.name] = count
+            group.absent = _turned(found, group.negated)
+        return group.absent
 
-    def _mime_headers(self, facts: Facts, hits: Hits, budget: Budget) -> None:
+    def _mime_headers(self, state: _State) -> None:
         for group in self.parts:
-            values = facts.part_fields(group.target)
-            present = [value.encode("latin-1", "replace") for value in values if value is not None]
+            values = state.facts.part_fields(group.target)
             own: Hits = {}
-            for value in present:
-                group.group.match(value, own, budget)
-            if len(present) < len(values):
-                if group.absent is None:
-                    group.absent = self._absent(group)
-                own = {**group.absent, **own}
-            for name, count in own.items():
-                if name not in group.negated:
-                    hits[name] = count
-            for name in group.negated:
-                if name not in own:
-                    hits[name] = 1
+            if None in values:
+                own.update(self._absent_part(group))
+            for value in dict.fromkeys(values):
+                if value is not None:
+                    group.group.match(value.encode("latin-1", "replace"), own, state.budget)
+            state.hits.update(_turned(own, group.negated))
+
+    def _absent_part(self, group: _HeaderGroup) -> Hits:
+        """What hits where a part has no such field, rules that want no match not yet turned round."""
+        return _turned(self._absent(group), group.negated)
+
+
+def _turned(found: Hits, negated: Iterable[str]) -> Hits:
+    """Hits of rules that want a match, and rules of the others that found none."""
+    if not negated:
+        return found
+    turned = {name: count for name, count in found.items() if name not in negated}
+    turned.update({name: 1 for name in negated if name not in found})
+    return turned
 
 
 def _redirector(pattern: bytes) -> regex.Pattern[str]:

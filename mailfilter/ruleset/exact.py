@@ -20,8 +20,19 @@ _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
 SHORT = 10_000
 """Octets of a text whose matches are all found before they are counted."""
 _LETTER = re.compile(rb"(?:\(\?:)?([A-Za-z])\)?")
+MAX_REACH = 1_000
+"""Characters on either side of where a pattern was seen that are looked at instead of all the text."""
+MAX_SHOWN = 60
+"""Octets of the text that is shown as evidence."""
+MAX_LINE = 2_000
+"""Octets on either side of the end of a match that are searched for what to show."""
+SHOWN_TIME = 0.01
+"""Seconds for that."""
 RULES_PER_MAIL = 10
 """How many rules may use up their time in one mail before the others go without."""
+
+
+Span = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -32,8 +43,8 @@ class Budget:
     mail: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
     cut_off: dict[str, None] = field(default_factory=dict)
-    shown: dict[str, tuple[bytes, int]] = field(default_factory=dict)
-    """Where a rule that counts once was seen to match, for evidence: a text, and where in it the match ends."""
+    shown: dict[str, tuple[bytes, int, Exact]] = field(default_factory=dict)
+    """Where a rule that counts once was seen to match, for evidence: a text, where a match ends, the pattern."""
 
     def __post_init__(self) -> None:
         self.mail = self.rule * RULES_PER_MAIL
@@ -85,8 +96,39 @@ class Exact:
         literals = self.literals
         return not literals or any(text in lower for text in literals)
 
-    def count(self, text: bytes, most: int, budget: Budget, lines: bool = False) -> int:  # noqa: PLR0912
-        """Matches that do not overlap, at most ``most`` (0: all); of a text of one or more ``lines``."""
+    def excerpt(self, text: bytes, end: int) -> str:
+        """What the pattern matches in the line of ``text`` where a match was seen to end, cut to be shown."""
+        start = max(text.rfind(b"\n", 0, max(end - 1, 0)) + 1, end - MAX_LINE)
+        stop = text.find(b"\n", end)
+        line = text[start : min(stop + 1 or len(text), end + MAX_LINE)]
+        try:
+            match = self.compiled.search(line, timeout=SHOWN_TIME)
+        except (TimeoutError, MemoryError, RecursionError, PatternError):
+            match = None
+        found = match[0][:MAX_SHOWN] if match else text[max(0, end - MAX_SHOWN) : end]
+        return " ".join(found.decode("utf-8", "replace").split())
+
+    @cached_property
+    def reach(self) -> tuple[int, int]:
+        """How far before and after a place where it was seen a match can lie; -1 if there is no telling."""
+        return reach(self.pattern.exact, self.pattern.flags)
+
+    def window(self, text: bytes, span: Span | None) -> tuple[int, int]:
+        """Where in a text to look if matches were seen to end in ``span``."""
+        if span is None:
+            return 0, len(text)
+        before, after = self.reach
+        start = max(0, span[0] - before) if before >= 0 else 0
+        return start, min(len(text), span[1] + after) if after >= 0 and span[1] >= 0 else len(text)
+
+    def count(  # noqa: PLR0912
+        self, text: bytes, most: int, budget: Budget, lines: bool = False, span: Span | None = None
+    ) -> int:
+        """Matches that do not overlap, at most ``most`` (0: all).
+
+        ``lines``: the text is one or more lines; ``span``  the first and the last place where matches were seen to
+        end (-1: there may be more), of a pattern that counts once.
+        """
         if most != 1 and self.letter:
             found = text.count(self.letter)
             if "i" in self.pattern.flags:
@@ -101,11 +143,12 @@ class Exact:
         try:
             compiled = self.compiled_for_lines if lines and self.in_lines else self.compiled
             if most == 1:
-                match = compiled.search(text, timeout=left)
+                start_at, stop_at = self.window(text, span)
+                match = compiled.search(text, start_at, stop_at, timeout=left)
                 if match is not None:
                     found = 1
                     if not self.rule.startswith("__"):
-                        budget.shown[self.rule] = (text, match.end())
+                        budget.shown[self.rule] = (text, match.end(), self)
             elif len(text) <= SHORT:
                 found = len(compiled.findall(text, timeout=left))
                 found = min(found, most) if most else found
@@ -144,3 +187,28 @@ def stays_in_line(pattern: bytes, flags: str) -> bool:
         elif name == "SUBPATTERN" and value[1] & DOT_ALL:
             return False
     return True
+
+
+def reach(pattern: bytes, flags: str) -> tuple[int, int]:
+    """How far before and after a place within or at the end of a match anything lies that the match depends on.
+
+    -1 where that has no bound or is not known.  ``\\b`` looks at one character; nothing that is bounded ends in ``$``,
+    which would take the edge of a window for the end of the text.
+    """
+    try:
+        parsed, flags = parse(pattern, flags)
+    except FAILURES:
+        return -1, -1
+    most = int(parsed.getwidth()[1])
+    around = 1
+    ends = False
+    for name, value in walk(parsed):
+        if name in ("ASSERT", "ASSERT_NOT"):
+            around += int(value[1].getwidth()[1])
+        elif name == "AT":
+            ends = ends or str(value).startswith("AT_END")
+        elif name.startswith("GROUPREF"):
+            return -1, -1
+    if most > MAX_REACH:
+        return -1, -1
+    return most + 2, -1 if ends or around > MAX_REACH else most + around + 2

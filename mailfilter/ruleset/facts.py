@@ -36,6 +36,25 @@ class Facts:
         self.finder = finder
         self._html_uris: list[str] = []
         self._fields: dict[str, str | None] = {}
+        self._decoded: dict[tuple[str, str], str] = {}
+
+    def decoded(self, low: str, latin1: str) -> str:
+        """A field's value as rules see it, with its line end."""
+        key = (low, latin1)
+        found = self._decoded.get(key)
+        if found is None:
+            found = self._decoded[key] = decoded(low, latin1) + "\n"
+        return found
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """All header fields, decoded, each with its name and line end; no more of them than fit."""
+        return _fitting([f"{header[0]}: {self.decoded(header[0].lower(), header[1])}" for header in self.headers])
+
+    @cached_property
+    def headers(self) -> list[tuple[str, str]]:
+        """Names as written and raw values (octets, folds kept) of all header fields."""
+        return [(header[0], header.latin1) for header in self.message.headers]
 
     @property
     def full(self) -> bytes:
@@ -94,8 +113,8 @@ class Facts:
     def index(self) -> dict[str, list[str]]:
         """Raw values of header fields (octets, folds kept) by name in lower case."""
         index: dict[str, list[str]] = {}
-        for header in self.message.headers:
-            index.setdefault(header[0].lower(), []).append(header.latin1)
+        for name, latin1 in self.headers:
+            index.setdefault(name.lower(), []).append(latin1)
         return index
 
     @cached_property
@@ -106,7 +125,7 @@ class Facts:
             for latin1 in self.index.get(name, ())[-1:]:
                 found = _IP.search(latin1)
                 originating = found[0] if found else originating
-        lines = [decoded("received", latin1) for latin1 in self.index.get("received", ())]
+        lines = [self.decoded("received", latin1) for latin1 in self.index.get("received", ())]
         return relays(lines, originating, self.envelope)
 
     def field(self, target: str) -> str | None:
@@ -133,7 +152,7 @@ class Facts:
         elif "raw" in modifiers or parsed:
             values = [latin1[:8192].replace("\r\n", "\n") + "\n" for latin1 in self.index.get(low, ())]
         else:
-            values = [decoded(low, latin1) + "\n" for latin1 in self.index.get(low, ())]
+            values = [self.decoded(low, latin1) for latin1 in self.index.get(low, ())]
         if "first" in modifiers:
             values = values[:1]
         elif "last" in modifiers:
@@ -159,22 +178,27 @@ class Facts:
             host = hosts[0] if hosts else ""
         return self.finder.registered(host) if modifier == "domain" else host
 
+    @cached_property
+    def part_indexes(self) -> list[dict[str, str]]:
+        """The last raw value of each field by name in lower case, of each part, the mail itself first."""
+        return [{field[0].lower(): field.latin1 for field in part.headers} for part in self.message.parts]
+
     def part_fields(self, target: str) -> list[str | None]:
         """What a mimeheader rule sees of ``target`` in each part, the mail itself first."""
         name, raw = (target[:-4], True) if target.endswith(":raw") else (target, False)
         low = name.lower()
+        if name == "ALL":
+            return [
+                "".join([f"{field[0]}: {self.decoded(field[0].lower(), field.latin1)}" for field in part.headers])
+                for part in self.message.parts
+            ]
         found: list[str | None] = []
-        for part in self.message.parts:
-            value: str | None = None
-            if name == "ALL":
-                value = "".join(
-                    [f"{field[0]}: {decoded(field.name.lower(), field.latin1)}\n" for field in part.headers]
-                )
+        for index in self.part_indexes:
+            latin1 = index.get(low)
+            if latin1 is None:
+                found.append(None)
             else:
-                for field in part.headers:
-                    if field[0].lower() == low:
-                        value = field.latin1.lstrip(" \t") + "\n" if raw else decoded(low, field.latin1) + "\n"
-            found.append(value)
+                found.append(latin1.lstrip(" \t") + "\n" if raw else self.decoded(low, latin1))
         return found
 
 
@@ -184,9 +208,12 @@ ORIGINATING = ("x-yahoo-post-ip", "x-originating-ip", "x-apparently-from", "x-se
 
 def _all(facts: Facts, raw: bool) -> list[str]:
     if raw:
-        values = [f"{header[0]}:{header.latin1.replace(chr(13), '')}\n" for header in facts.message.headers]
-    else:
-        values = [f"{header[0]}: {decoded(header.name.lower(), header.latin1)}\n" for header in facts.message.headers]
+        return _fitting([f"{name}:{latin1.replace(chr(13), '')}\n" for name, latin1 in facts.headers])
+    return facts.lines
+
+
+def _fitting(values: list[str]) -> list[str]:
+    """As many values as all fields together may have characters."""
     size = 0
     for number, value in enumerate(values):
         size += len(value)
@@ -224,7 +251,7 @@ def _several(*names: str) -> Callable[[Facts, bool], list[str]]:
         found = []
         for name in names:
             for latin1 in facts.index.get(name, ()):
-                found.append((re.sub(r"\r?\n\s+", " ", latin1) if raw else decoded(name, latin1)) + "\n")
+                found.append(re.sub(r"\r?\n\s+", " ", latin1) + "\n" if raw else facts.decoded(name, latin1))
         return [value for value in found if value != "\n" or not raw]
 
     return values

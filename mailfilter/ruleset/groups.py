@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
-from .exact import Budget, Exact
+from .exact import Budget, Exact, Span
 from .patterns import Pattern
 from .spelling import Text
 
@@ -62,6 +63,18 @@ class Target:
         return cls(rule, pattern, most, exact, lean, text, skip_first)
 
 
+Doubt = tuple["Group", Target, bytes, int, "list[int] | None", bool]
+"""What `Group.confirm` needs to know."""
+Pending = dict[str, list[Doubt]]
+"""Subrules that nobody has decided yet."""
+
+
+def resolve(doubts: Iterable[Doubt], hits: Hits, budget: Budget) -> None:
+    """Decide what was put off."""
+    for group, target, text, first, places, plain in doubts:
+        group.confirm(target, text, first, places, plain, hits, budget)
+
+
 class Group:
     """Patterns that look at the same texts."""
 
@@ -87,23 +100,31 @@ class Group:
                 seen.likely[number] = None
         return seen
 
-    def match_lines(self, lines: Sequence[bytes], hits: Hits, budget: Budget) -> None:
+    def match_lines(
+        self, lines: Sequence[bytes], hits: Hits, budget: Budget, pending: Pending | None = None
+    ) -> None:
         """Add what hits in the lines to ``hits``; those of ASCII alone are looked at for themselves."""
         if not lines:
             return
         text = joined(lines)
         if text.isascii():
-            self.match(text, hits, budget, text.find(b"\n") + 1)
+            self.match(text, hits, budget, pending, text.find(b"\n") + 1)
             return
         kinds: tuple[list[bytes], list[bytes]] = ([], [])
         for line in lines:
             kinds[line.isascii()].append(line)
         for some in kinds:
             if some:
-                self.match(joined(some), hits, budget, len(joined(lines[:1])) if some[0] is lines[0] else 0)
+                first = len(joined(lines[:1])) if some[0] is lines[0] else 0
+                self.match(joined(some), hits, budget, pending, first)
 
-    def match(self, text: bytes, hits: Hits, budget: Budget, first: int = 0) -> None:
-        """Add what hits in ``text`` to ``hits``; of lines, each has its end; ``first`` is the length of the first."""
+    def match(
+        self, text: bytes, hits: Hits, budget: Budget, pending: Pending | None = None, first: int = 0
+    ) -> None:
+        """Add what hits in ``text`` to ``hits``; of lines, each has its end; ``first`` is the length of the first.
+
+        With ``pending``, subrules that the bounded engine would have to decide are put there instead.
+        """
         plain = text.isascii()
         seen = self.first_look(text, plain)
         if seen.sure:
@@ -117,11 +138,15 @@ class Group:
                     continue
                 hits[names[number]] = 1
                 if shown[number]:
-                    budget.shown[names[number]] = (text, end)
+                    budget.shown[names[number]] = (text, end, self.targets[number].exact)
         for number, places in seen.likely.items():
-            self._confirm(self.targets[number], text, first, places, plain, hits, budget)
+            target = self.targets[number]
+            if pending is None or self.shown[number]:
+                self.confirm(target, text, first, places, plain, hits, budget)
+            else:
+                pending.setdefault(target.rule, []).append((self, target, text, first, places, plain))
 
-    def _confirm(
+    def confirm(
         self, target: Target, text: bytes, first: int, places: list[int] | None, plain: bool, hits: Hits, budget: Budget
     ) -> None:
         """Let the bounded engine decide, or count."""
@@ -133,46 +158,61 @@ class Group:
         if places and (most != 1 or target.skip_first):
             places = [max(places[0], 1)] if most != 1 else places
         count = 0
-        for line, ascii_only in _pieces(target, text, first, places, plain):
-            engine = target.lean if ascii_only else target.exact
+        in_lines = target.text is not Text.WHOLE
+        for piece in _pieces(target, text, first, places, plain):
+            engine = target.lean if piece.is_ascii else target.exact
             if engine is not None:
-                count += engine.count(line, left - count if left else 0, budget, target.text is not Text.WHOLE)
+                count += engine.count(piece.text, left - count if left else 0, budget, in_lines, piece.span)
                 if left and count >= left:
                     break
         if count:
             hits[target.rule] = before + count
 
 
-def _pieces(
-    target: Target, text: bytes, first: int, places: list[int] | None, plain: bool
-) -> Iterable[tuple[bytes, bool]]:
-    """The pieces of text to look at, and whether each is ASCII: the whole, lines from one on, or certain lines."""
+class Piece(NamedTuple):
+    """A text to look at, whether it is ASCII, and the first and the last place where matches were seen to end.
+
+    The last one is -1 when there may be more.
+    """
+
+    text: bytes
+    is_ascii: bool
+    span: Span | None = None
+
+
+def _pieces(target: Target, text: bytes, first: int, places: list[int] | None, plain: bool) -> Iterable[Piece]:
+    """The whole, lines from one on, or certain lines."""
     if target.text is Text.WHOLE:
-        return ((text, plain),)
+        span = (places[0], -1) if places and target.most == 1 else None
+        return (Piece(text, plain, span),)
     first = first if target.skip_first else 0
     if target.most == 1 and places is not None:
         return _lines_at(text, places, first, target.text is Text.ENDED)
     start = max(text.rfind(b"\n", 0, places[0] - 1) + 1, first) if places else first
     engine = target.lean if plain else target.exact if target.lean is target.exact else None
     if engine is not None and engine.in_lines:
-        return ((text[start:], plain),)
+        return (Piece(text[start:], plain),)
     return _lines(text[start:], target.text is Text.ENDED)
 
 
-def _lines(text: bytes, ended: bool) -> Iterable[tuple[bytes, bool]]:
+def _lines(text: bytes, ended: bool) -> Iterable[Piece]:
     for line in text.split(b"\n")[:-1]:
-        yield (line + b"\n" if ended else line), line.isascii()
+        yield Piece(line + b"\n" if ended else line, line.isascii())
 
 
-def _lines_at(text: bytes, places: Iterable[int], first: int, ended: bool) -> Iterable[tuple[bytes, bool]]:
+def _lines_at(text: bytes, places: Sequence[int], first: int, ended: bool) -> Iterable[Piece]:
     """The lines in which the places lie; a match that took the end of its line ends after it."""
-    done = first
-    for place in places:
-        if place > done:
-            start = max(text.rfind(b"\n", 0, place - 1) + 1, first)
-            done = text.find(b"\n", place - 1) + 1 or len(text)
-            line = text[start : done if ended else done - 1]
-            yield line, line.isascii()
+    number, size = 0, len(places)
+    while number < size:
+        place = places[number]
+        start = max(text.rfind(b"\n", 0, max(place - 1, 0)) + 1, first)
+        stop = text.find(b"\n", max(place - 1, 0)) + 1 or len(text)
+        number += 1
+        while number < size and places[number] <= stop:
+            number += 1
+        if place > first:
+            line = text[start : stop if ended else stop - 1]
+            yield Piece(line, line.isascii(), (place - start, places[number - 1] - start))
 
 
 def joined(lines: Sequence[bytes]) -> bytes:

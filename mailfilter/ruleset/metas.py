@@ -10,14 +10,15 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .expressions import Node, names, parse
 from .reader import ring_free
 from .rules import Kind, Rule
 
 Values = dict[str, float]
-_Worth = Callable[[Callable[[str, int], float], Callable[[str, int], float]], float]
+_Worth = Callable[[Values, Values], float]
+_D = TypeVar("_D")
 _PYTHON = {"||": "or", "&&": "and"}
 _EXACT_ONLY = ("==", "!=", "^", "/", "?")
 
@@ -49,10 +50,11 @@ class Metas:
                 self.uncertain.add(name)
         self.metas = _compiled(made, trees)
         self.users = self._users(order, trees, needs)
-        self.base: Values = {}
-        self.base_most: Values = {}
+        self.base: Values = dict.fromkeys([*rules, *(name for some in needs.values() for name in some)], 0)
+        self.base_most: Values = dict.fromkeys(trees, 0)
         for meta in self.metas:
             self._work_out(meta, self.base, self.base_most)
+        self.always = {name: worth for name, worth in self.base.items() if worth}
 
     @staticmethod
     def _users(
@@ -72,42 +74,70 @@ class Metas:
         return users
 
     @staticmethod
-    def _work_out(meta: _Meta, hits: Values, most: Values) -> bool:
-        """Put a meta's worth into ``hits`` and ``most``; whether that changed anything."""
-        least = meta.least(hits.get, most.get)
-        before = hits.get(meta.name, 0)
-        changed = False
+    def _work_out(meta: _Meta, values: Values, most: Values) -> bool:
+        """Put a meta's worth into ``values`` and ``most``; whether that changed anything."""
+        least = meta.least(values, most)
         worth = (least if least > 0 else 1) if least else 0
-        if worth != before:
-            changed = True
-            if worth:
-                hits[meta.name] = worth
-            else:
-                del hits[meta.name]
+        changed = worth != values[meta.name]
+        if changed:
+            values[meta.name] = worth
         if meta.most is not None:
-            upper = meta.most(hits.get, most.get)
+            upper = meta.most(values, most)
             worth = (upper if upper > 0 else 1) if upper else 0
-            if worth != most.get(meta.name, 0):
+            if worth != most[meta.name]:
                 most[meta.name] = worth
                 changed = True
         return changed
 
-    def run(self, found: Mapping[str, float]) -> Values:
-        """What hit, metas included."""
-        hits: Values = {**self.base, **found}
+    def run(
+        self,
+        found: Mapping[str, float],
+        pending: Mapping[str, _D] = {},
+        resolve: Callable[[_D], None] | None = None,
+    ) -> Values:
+        """What hit, metas included.
+
+        ``pending``  names not decided yet; ``resolve`` adds one to ``found`` if it hits, once a meta asks for it.
+        """
+        values = _Values(self.base, found, pending, resolve)
+        hits: Values = dict(self.always)
         most = dict(self.base_most)
         metas, users = self.metas, self.users
-        waiting = {number for name in found if name in users for number in users[name]}
+        waiting = {number for name in (*found, *pending) if name in users for number in users[name]}
         heap = list(waiting)
         heapq.heapify(heap)
         while heap:
             meta = metas[heapq.heappop(heap)]
-            if self._work_out(meta, hits, most):
+            if self._work_out(meta, values, most):
+                hits[meta.name] = values[meta.name]
                 for number in users.get(meta.name, ()):
                     if number not in waiting:
                         waiting.add(number)
                         heapq.heappush(heap, number)
-        return hits
+        hits.update(found)
+        return {name: worth for name, worth in hits.items() if worth}
+
+
+class _Values(dict[str, float]):
+    """Worth by name; names that are pending are missing until somebody asks for them."""
+
+    __slots__ = ("_found", "_pending", "_resolve")
+
+    def __init__(
+        self, base: Values, found: Mapping[str, float], pending: Mapping[str, _D], resolve: Callable[[_D], None] | None
+    ) -> None:
+        super().__init__(base)
+        self.update(found)
+        self._found, self._pending, self._resolve = found, pending, resolve
+        for name in pending:
+            self.pop(name, None)
+
+    def __missing__(self, name: str) -> float:
+        doubts = self._pending.get(name)
+        if doubts is not None and self._resolve is not None:
+            self._resolve(doubts)
+        worth = self[name] = self._found.get(name, 0)
+        return worth
 
 
 def _musts(tree: Node) -> list[str]:
@@ -123,8 +153,8 @@ def _compiled(made: Sequence[tuple[str, _Writer, bool]], trees: Mapping[str, Nod
     """Python functions for all metas at once."""
     lines = []
     for name, writer, tainted in made:
-        lines.append(f"(lambda g, p: {writer.text(trees[name], 'low')})")
-        lines.append(f"(lambda g, p: {writer.text(trees[name], 'high')})" if tainted else "None")
+        lines.append(f"(lambda v, p: {writer.text(trees[name], 'low')})")
+        lines.append(f"(lambda v, p: {writer.text(trees[name], 'high')})" if tainted else "None")
     space: dict[str, Any] = {"__builtins__": {}, "int": int, "div": _divided}
     functions = eval(compile("[" + ",\n".join(lines) + "]", "<metas>", "eval"), space)
     return [_Meta(name, functions[2 * at], functions[2 * at + 1]) for at, (name, _, _) in enumerate(made)]
@@ -178,5 +208,5 @@ class _Writer:
         if name == "local_tests_only":
             return "1"
         if bound == "high" and name in self.uncertain:
-            return f"p({name!r}, 0)" if name in self.metas else "1"
-        return f"g({name!r}, 0)"
+            return f"p[{name!r}]" if name in self.metas else "1"
+        return f"v[{name!r}]"
