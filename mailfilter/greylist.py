@@ -13,7 +13,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import NamedTuple
 
 from .decision import GreylistState
@@ -140,21 +140,20 @@ class Greylist:
             return
         sender = folded(envelope.mail_from)
         network = _network(envelope.client_ip, *self._prefixes)
-        domains = tuple(map(_domain, asking.domains))
-        roles = bytes([EARNS | WAITS]) + bytes([EARNS]) * len(domains)
-        body = bool(asking.body)
-        penpal = bool(sender) and not asking.doubted
-        roles += bytes([WAITS]) * body + bytes([VOUCHES]) * (penpal + self._legacy)
+        penpal = sender != "" and not asking.doubted
+        ends, roles = [network], [EARNS | WAITS]
+        if asking.body:
+            ends, roles = [network, asking.body], [EARNS | WAITS, WAITS]
+        if penpal:
+            ends, roles = [*ends, _PENPAL], [*roles, VOUCHES]
+        more = [*map(_domain, asking.domains)] if asking.domains else []
+        role = bytes(roles + [EARNS] * len(more) + [VOUCHES] * self._legacy)
         for recipient in dict.fromkeys(map(folded, envelope.rcpt_to)):
             pair = _pair(sender, recipient)
-            keys = [pair + network, *domains]
-            if body:
-                keys.append(pair + asking.body)
-            if penpal:
-                keys.append(pair + _PENPAL)
+            keys = [pair + end for end in ends] + more
             if self._legacy:
                 keys.append(_legacy_key(envelope.client_ip, sender, recipient))
-            yield Attempt(tuple(keys), roles)
+            yield Attempt(tuple(keys), role)
 
 
 def body_digest(message: Message) -> bytes:
@@ -195,11 +194,13 @@ def network_of(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
     return str(ipaddress.ip_network(f"{address}/{ipv6_prefix if ':' in address else ipv4_prefix}", strict=False))
 
 
-@lru_cache(4096)
 def _network(address: str, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
-    """Second half of the key of a client's network."""
-    network = network_of(address, ipv4_prefix, ipv6_prefix)
-    return hashlib.blake2b(network.encode(), digest_size=8, person=b"network").digest()
+    """Second half of the key of a client's network: its bits, or what they hash to where there are too many."""
+    if ":" not in address:
+        bits = int.from_bytes(inet_pton(AF_INET, address), "big") >> 32 - ipv4_prefix
+        return (bits << 8 | ipv4_prefix).to_bytes(8, "big")
+    bits = int.from_bytes(inet_pton(AF_INET6, address.partition("%")[0]), "big") >> 128 - ipv6_prefix
+    return hashlib.blake2b((bits << 8 | ipv6_prefix).to_bytes(17, "big"), digest_size=8, person=b"network").digest()
 
 
 def _legacy_key(address: str, sender: str, recipient: str) -> bytes:

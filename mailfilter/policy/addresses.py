@@ -20,6 +20,8 @@ _LONGEST_DOMAIN = 253
 
 def folded(address: str) -> str:
     """An address, a domain or a pattern as it is compared."""
+    if address.isascii():
+        return address.strip().lower().rstrip(".")
     local, at, domain = address.strip().rpartition("@")
     domain = domain.lower().rstrip(".")
     if not domain.isascii() and len(domain) <= _LONGEST_DOMAIN:
