@@ -10,6 +10,7 @@ import pytest
 from mailfilter import ArchivedMail, Config, Envelope, FilterChain
 from mailfilter.cli import main
 from mailfilter.rescoring import compare, load, rescore
+from mailfilter.symbols import shipped_catalogue
 
 from .test_rescoring import mails
 
@@ -70,7 +71,8 @@ def test_what_changes_is_printed(table: Path, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "new.toml").write_text(SHOUTED)
     assert main(["rescore", "--from", str(table), "--config", str(tmp_path / "new.toml"), "--most", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "SUBJECT_SHOUTS +6.500" in lines[0]
+    shipped = next(info.points for info in shipped_catalogue() if info.name == "SUBJECT_SHOUTS")
+    assert f"SUBJECT_SHOUTS {7 - shipped:+.3f}" in lines[0]
     assert "accept -> quarantine" in lines[0]
     assert lines[2] == "… and 8 more (--most)"
     assert lines[3].split() == ["10", "accept", "->", "quarantine", "(2", "no", "label,", "8", "spam)"]
