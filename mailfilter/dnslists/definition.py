@@ -35,6 +35,8 @@ TEST_POINTS: Mapping[str, tuple[str, str]] = {
     "email": ("", ""),
 }
 """RFC 5782 sections 2.3 and 5: what must be listed, what must not; hashes have none."""
+TEST_POINTS_6 = ("::ffff:7f00:2", "::ffff:7f00:1")
+"""RFC 5782 section 5: the same for a list that knows IPv6 addresses only."""
 NORMALISATIONS = ("tags", "dots", "googlemail")
 """What is made alike before an address is hashed: no +tag, no dots at Gmail, googlemail.com as gmail.com."""
 

@@ -13,6 +13,7 @@ from .definition import (
     NORMALISATIONS,
     SOURCES,
     TEST_POINTS,
+    TEST_POINTS_6,
     CodePattern,
     DnsList,
     Meaning,
@@ -64,7 +65,8 @@ class _Reader:
         """Every key by itself."""
         kind = self.choice("kind", "ip", tuple(SOURCES))
         sources, forms = SOURCES.get(kind, ("client",)), FORMS.get(kind, ("reversed",))
-        defaults = TEST_POINTS.get(kind, ("", ""))
+        families = self.several("families", ("ipv4",), _FAMILIES)
+        defaults = TEST_POINTS_6 if kind == "ip" and families == ("ipv6",) else TEST_POINTS.get(kind, ("", ""))
         return DnsList(
             name=name,
             zone=self.zone(),
@@ -76,7 +78,7 @@ class _Reader:
             bits=self.bits(),
             refused=self.refused(),
             refused_bits=self.refused_bits(),
-            families=self.several("families", ("ipv4",), _FAMILIES),
+            families=families,
             hash=self.choice("hash", "sha1", _HASHES),
             encoding=self.choice("encoding", "hex", _ENCODINGS),
             normalise=self.several("normalise", (), NORMALISATIONS),

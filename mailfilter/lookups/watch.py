@@ -61,12 +61,12 @@ class Session:
         return ask, answered
 
     def _test(self, zone: Zone) -> list[DnsQuestion]:
-        """The test points' questions, where they are due."""
+        """The test points' questions, where they are due; the conversation waits for them, so that they are heard."""
         if zone.name in self._tests:
             return []
         found = self._book.claim_probes(zone)
         if found:
-            self._tests[zone.name] = _Test(zone, found, self._book.hold(zone))
+            self._tests[zone.name] = _Test(zone, found)
             self._probes.update({probe.question: zone.name for probe in found})
         return [probe.question for probe in found]
 
@@ -78,7 +78,7 @@ class Session:
         if zone is None:
             return released if name is not None else [(question, answer)]
         test = self._tests.get(zone.name)
-        if test is not None and test.hold and test.missing:
+        if test is not None and test.missing:
             test.held.append((question, answer, new))
         else:
             released.append(self._judged(zone, question, answer, new))
@@ -105,10 +105,10 @@ class Session:
 class _Test:
     """The test points of one zone while they are asked."""
 
-    __slots__ = ("answers", "begun", "held", "hold", "missing", "zone")
+    __slots__ = ("answers", "begun", "held", "missing", "zone")
 
-    def __init__(self, zone: Zone, probes: Sequence[Probe], hold: bool) -> None:
-        self.zone, self.hold = zone, hold
+    def __init__(self, zone: Zone, probes: Sequence[Probe]) -> None:
+        self.zone = zone
         self.begun = time.monotonic()
         self.missing = {probe.question: probe for probe in probes}
         self.answers: dict[Probe, DnsAnswer] = {}

@@ -146,10 +146,6 @@ class Book:
         interval = min(SOON, self.rules.interval) if known.fault else self.rules.interval
         return self.clock() - known.probed_at >= interval
 
-    def hold(self, zone: Zone) -> bool:
-        """Whether answers have to wait for the test: the list has never passed one, or failed the last."""
-        return not zone.known.probed_at or bool(zone.known.fault)
-
     def claim_probes(self, zone: Zone) -> tuple[Probe, ...]:
         """The test points, if they are due and nobody else is at them; a list that was never tested everybody tests."""
         if not self.due(zone):

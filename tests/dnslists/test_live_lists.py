@@ -60,8 +60,7 @@ def meaning(symbol: str, points: float = 1.0) -> dict[str, Any]:
 LISTS: list[dict[str, Any]] = [
     {"name": "ip4", "zone": "ip4.lab.test", "ask": ["client", "hops"],
      "codes": {"127.0.0.2": meaning("IP_SPAM"), "127.0.0.4-7": meaning("IP_BOT")}},
-    {"name": "ip6", "zone": "ip6.lab.test", "families": ["ipv6"], "test_listed": "::ffff:7f00:2",
-     "test_unlisted": "::ffff:7f00:1", "codes": {"127.0.0.2": meaning("IP6_SPAM")}},
+    {"name": "ip6", "zone": "ip6.lab.test", "families": ["ipv6"], "codes": {"127.0.0.2": meaning("IP6_SPAM")}},
     {"name": "dom", "zone": "dom.lab.test", "kind": "domain", "form": "both",
      "ask": ["mail-from", "from", "reply-to", "helo", "rdns", "dkim", "links"],
      "codes": {"127.0.1.2": meaning("DOM_SPAM"), "127.0.1.4": meaning("DOM_PHISH")}},

@@ -206,3 +206,16 @@ def test_a_breaker_that_another_process_has_opened_is_open_here(tmp_path: Path) 
         with chain(server, watch_store=store, breaker_failures=1) as made:
             assert "broken: failures in a row: 1" in found(made, 44, False)["DNSBL_UNKNOWN"]
         assert len(server.asked) == asked
+
+
+@both
+def test_a_list_that_was_right_is_tested_again_in_due_time_and_found_out(awaited: bool) -> None:
+    with FakeDns(RIGHT) as server, chain(server) as made:
+        assert found(made, 44, awaited).keys() == {"DNSBL_OWN"}
+        server.records["1.0.0.127.bl.test"] = {"A": ["127.0.0.2"]}
+        assert found(made, 44, awaited).keys() == {"DNSBL_OWN"}  # not due: not asked
+        made.lookups[DnsQuestion].cache.clear()  # type: ignore[attr-defined]
+        made.lookups[DnsQuestion].book.clock = lambda: time.time() + 3700  # type: ignore[attr-defined]
+        said = found(made, 44, awaited)
+        assert said.keys() == {"DNSBL_UNKNOWN"}
+        assert "127.0.0.1 is listed" in said["DNSBL_UNKNOWN"]

@@ -52,7 +52,6 @@ def sure(**rules: float) -> tuple[Book, Zone, FakeClock]:
 # ------------------------------------------------------------------------------------------------ test points
 def test_the_test_points_are_those_of_rfc_5782_and_a_name_nobody_knows() -> None:
     made, zone = book(FakeClock(1e9))
-    assert made.hold(zone)
     assert made.doubt(zone) == UNTESTED
     first = give(made, zone)
     second = probes(zone)
@@ -83,11 +82,9 @@ def test_a_list_whose_test_points_are_wrong_is_neither_asked_nor_believed(
     assert said in made.withheld(zone, QUESTION.name)
     assert said in made.doubt(zone)
     clock.advance(SOON)
-    assert made.withheld(zone, QUESTION.name) == ""  # asked, but its answer waits for the test
-    assert made.hold(zone)
+    assert made.withheld(zone, QUESTION.name) == ""  # asked, with the test points, for which its answer waits
     give(made, zone)
     assert made.doubt(zone) == ""
-    assert not made.hold(zone)
 
 
 def test_a_code_that_is_not_declared_is_a_listing_to_the_test() -> None:
@@ -111,13 +108,12 @@ def test_silence_is_not_a_wrong_test_point_but_no_right_one_either() -> None:
     assert made.due(zone)
 
 
-def test_tests_come_at_intervals_and_a_list_that_was_right_is_not_held_up() -> None:
+def test_tests_come_at_intervals_and_to_one_of_all_who_ask() -> None:
     made, zone, clock = sure(interval=1000)
     assert made.claim_probes(zone) == ()
     clock.advance(1001)
     assert made.claim_probes(zone)
     assert made.claim_probes(zone) == ()  # somebody is at it
-    assert not made.hold(zone)
     clock.advance(TRIAL + 1)
     assert made.claim_probes(zone)  # who was at it has died
 
@@ -223,7 +219,7 @@ def test_processes_share_what_they_find_out(tmp_path: Path) -> None:
     two, zone_two = book(clock, WatchStore(str(tmp_path / "watch.db")), failures=1, pause=60)
     give(one, zone_one)
     two.sync()
-    assert not two.hold(zone_two)
+    assert two.doubt(zone_two) == ""
     one.learn(zone_one, QUESTION, TIMEOUT)
     clock.advance(2)
     two.sync()
