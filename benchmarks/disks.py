@@ -65,8 +65,11 @@ class Disk:
 
     def close(self) -> None:
         """Let go of it."""
-        with contextlib.suppress(NoDiskError):
+        try:
             _run("umount", str(self.folder))
+        except NoDiskError:  # something in it is open yet
+            with contextlib.suppress(NoDiskError):
+                _run("umount", "-l", str(self.folder))
         if self.device:
             _run("losetup", "-d", self.device)
 

@@ -59,9 +59,7 @@ def _list(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
             continue
         print(_common.printable(_line(held)))
         seen.append(held.receipt)
-    if seen and not args.peek:
-        store.look(seen)
-    return 0
+    return 0 if args.peek else _looked(store, seen)
 
 
 def _show(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
@@ -70,8 +68,7 @@ def _show(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
         _print(store.entry(args.receipt).to_dict())
         return 0
     sys.stdout.buffer.write(store.get(args.receipt))
-    store.look([args.receipt])
-    return 0
+    return _looked(store, [args.receipt])
 
 
 def _release(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
@@ -194,6 +191,17 @@ def _rekey(config: Config, args: argparse.Namespace) -> int:
     made = f"key {name} is the newest; " if name else ""
     text = f"{made}{changed} entries sealed anew, {dropped} older keys removed"
     _report(args, {"key": name, "resealed": changed, "dropped": dropped}, [text])
+    return 0
+
+
+def _looked(store: Quarantine, seen: Sequence[str]) -> int:
+    """Note what a person has looked at; a disk that cannot be written is no reason not to show what is on it."""
+    try:
+        if seen:
+            store.look(seen)
+    except StoreError as error:
+        print(f"mailfilter: {_common.printable(str(error))}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import StoreError
@@ -85,7 +86,10 @@ class SqliteIndex(SqlIndex):
         return self._db
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.place, timeout=_SECONDS, isolation_level=None, check_same_thread=False)
+        name, uri = self.place, _lies_still(self.place)
+        if uri:
+            name = f"{Path(os.path.abspath(name)).as_uri()}?immutable=1"
+        db = sqlite3.connect(name, timeout=_SECONDS, isolation_level=None, check_same_thread=False, uri=uri)
         try:
             db.execute("PRAGMA synchronous=FULL")
             if _version(db) == 0:
@@ -116,6 +120,13 @@ class SqliteIndex(SqlIndex):
         if self.place != ":memory:" and not os.path.isdir(folder):
             return f"; there is no folder {folder}"
         return ""
+
+
+def _lies_still(place: str) -> bool:
+    """Whether a file is there that nobody can write, with all that was written in it: SQLite reads such a one only when
+    told, because it cannot lock it."""
+    folder = os.path.dirname(os.path.abspath(place))
+    return os.path.exists(place) and not os.path.exists(f"{place}-wal") and not os.access(folder, os.W_OK)
 
 
 def _ran(db: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Cursor:

@@ -12,6 +12,10 @@ import pytest
 
 from benchmarks.disks import NoDiskError, disk
 from benchmarks.quarantine import cut_off, full, killed, read_only
+from benchmarks.torture import envelope, mail, verdict
+from mailfilter.cli import main
+from mailfilter.errors import StoreError
+from mailfilter.quarantine import Quarantine
 
 
 def holds(found: dict[str, object], mails: int) -> None:
@@ -38,3 +42,27 @@ def test_a_disk_that_fails(part: object, tmp_path: Path) -> None:
     holds(found, 110)
     assert int(str(found["refusals"])) > 0
     assert 0 < int(str(found["stored_before"])) < 110
+
+
+def test_what_lies_on_a_read_only_disk_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can make a file system")
+    try:
+        with disk(tmp_path, 8) as small:
+            index = small.folder / "a #?%.db"
+            (tmp_path / "my.toml").write_text(f"[quarantine]\npath = '{index}'\n")
+            quarantine = Quarantine(str(index))
+            receipt = quarantine.hold(mail(1), envelope(1), verdict(1))
+            quarantine.close()
+            small.protect(True)
+            quarantine = Quarantine(str(index))
+            assert (quarantine.get(receipt), quarantine.verify(grace=0).whole) == (mail(1), 1)
+            with pytest.raises(StoreError, match="Read-only file system"):
+                quarantine.hold(mail(2), envelope(2), verdict(2))
+            assert main(["quarantine", "list", "--config", str(tmp_path / "my.toml")]) == 1
+            said = capsys.readouterr()
+            assert receipt in said.out
+            assert "cannot be written: attempt to write a readonly database" in said.err
+            quarantine.close()
+    except NoDiskError as error:
+        pytest.skip(str(error))
