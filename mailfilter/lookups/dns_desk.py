@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from . import DnsAnswer, DnsQuestion, DnsState
 from .dns_cache import DnsCache
-from .dns_exchange import Ended, Exchange
+from .dns_exchange import Exchange
+from .dns_flight import Ended
 from .dns_servers import Health, InFlight, Joined, Nameserver
 from .dns_sockets import Poller, Sockets
 

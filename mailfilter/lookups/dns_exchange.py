@@ -13,94 +13,28 @@ import heapq
 import os
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 from . import DnsAnswer, DnsQuestion, DnsState
+from .dns_flight import Ended, Flight, Port, Ports, Send
 from .dns_names import NotAskableError
 from .dns_servers import Health, InFlight, Nameserver
-from .dns_wire import Query, Reading, make_query, read_reply
+from .dns_wire import Reading, make_query, read_reply
 
-MAX_PORTS = 8
-"""Source ports that are open at once for each server."""
-PORT_SHARE = 16
-"""Questions under way on one port before another is opened."""
-PORT_USES = 64
-"""Questions after which a port is given up for a fresh one."""
 NEVER = float("inf")
 _TURN = 0.02
 """Seconds after which a question that waits for its turn looks again."""
 _LATE = "no answer before the deadline"
 
 
-class Port:
-    """One source port for each server; the driver keeps its sockets in ``sockets``."""
-
-    __slots__ = ("open", "sockets", "uses")
-
-    def __init__(self) -> None:
-        self.sockets: dict[Nameserver, Any] = {}
-        self.uses = 0
-        self.open = 0
-
-
-class Flight:
-    """One question under way."""
-
-    __slots__ = (
-        "done", "due", "failure", "number", "patience", "port", "query", "question", "round", "sent",
-        "share_end", "stray", "streaming", "until", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, question: DnsQuestion, query: Query | None, until: float) -> None:
-        self.question = question
-        self.query = query
-        """None: somebody else asks it, and will tell."""
-        self.until = until
-        self.due = until
-        self.port: Port | None = None
-        self.done = False
-        self.streaming: Nameserver | None = None
-        self.stray: Nameserver | None = None
-        self.failure: DnsAnswer | None = None
-        self.sent: tuple[Nameserver, ...] = ()
-        self.waiting: list[Nameserver] = []
-        self.round: tuple[Nameserver, ...] = ()
-        self.number = -1
-        self.patience = self.share_end = 0.0
-
-    @property
-    def server(self) -> Nameserver:
-        """The server whose turn it is."""
-        return self.round[self.number]
-
-
-class Send(NamedTuple):
-    """What is to be sent: ``wire`` to ``server`` from ``port``, or by TCP where that is None."""
-
-    flight: Flight
-    server: Nameserver
-    wire: bytes
-    port: Port | None
-
-
-class Ended(NamedTuple):
-    """A question that has ended; ``ours`` whether it was asked here and not by somebody else."""
-
-    question: DnsQuestion
-    answer: DnsAnswer
-    ours: bool
-
-
 class Exchange:
     """All questions that one thread or one event loop has under way.
 
-    After every call the driver carries out ``sends``, closes the sockets of ``closes`` and the streams of
+    After every call the driver carries out ``sends``, closes the sockets of ``ports.closes`` and the streams of
     ``dropped``, and hands out ``ended``; `due` says when `tick` is to be called.  Times are seconds of one clock.
     """
 
     def __init__(self, servers: Sequence[Nameserver], health: Health, in_flight: InFlight, patience: float) -> None:
         self.sends: list[Send] = []
-        self.closes: list[Port] = []
         self.dropped: list[Flight] = []
         self.ended: list[Ended] = []
         self._servers = tuple(servers)
@@ -114,7 +48,7 @@ class Exchange:
         self._turn_at = NEVER
         self._timers: list[tuple[float, int, Flight]] = []
         self._timer_count = 0
-        self._ports: list[Port] = []
+        self.ports = Ports()
 
     @property
     def questions(self) -> tuple[DnsQuestion, ...]:
@@ -239,8 +173,7 @@ class Exchange:
         while ident is None or ident in self._idents:
             chance = os.urandom(3)
             ident = chance[0] << 8 | chance[1]
-        flight.port = port = self._port(chance[2])
-        port.open += 1
+        flight.port = self.ports.take(chance[2], len(self._idents))
         assert flight.query is not None
         flight.query.number(ident)
         self._idents[ident] = flight
@@ -334,9 +267,7 @@ class Exchange:
             return
         del self._idents[query.ident]
         self._in_flight.give()
-        port.open -= 1
-        if not port.open and port.uses >= PORT_USES:
-            self._give_up(port)
+        self.ports.give(port)
         if self._queue:
             self._next_in_queue(now)
 
@@ -363,30 +294,10 @@ class Exchange:
         self._timer_count += 1
         heapq.heappush(self._timers, (due, self._timer_count, flight))
 
-    # ------------------------------------------------------------------------------------------------ ports
-    def _port(self, chance: int) -> Port:
-        """A port by ``chance`` (0 to 255); one more where those that are open carry much."""
-        usable = self._ports
-        if len(usable) < MAX_PORTS and len(self._idents) >= PORT_SHARE * len(usable):
-            port = Port()
-            usable.append(port)
-        else:
-            port = usable[chance % len(usable)]
-        port.uses += 1
-        if port.uses >= PORT_USES:
-            usable.remove(port)
-        return port
-
-    def _give_up(self, port: Port) -> None:
-        if port in self._ports:
-            self._ports.remove(port)
-        self.closes.append(port)
-
     def rest(self) -> None:
-        """Nothing is under way: give up all ports, so that the next questions go out from fresh ones."""
+        """Give up all ports, if nothing is under way."""
         if not self._idents:
-            self.closes += self._ports
-            self._ports = []
+            self.ports.rest()
 
 
 def _silence(flight: Flight) -> DnsAnswer:

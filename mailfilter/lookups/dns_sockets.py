@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from .dns_exchange import Exchange, Flight, Port, Send
+from .dns_exchange import Exchange
+from .dns_flight import Flight, Port, Send
 from .dns_servers import Nameserver
 
 MAX_DATAGRAM = 4_096
@@ -58,10 +59,10 @@ class Sockets:
         while exchange.dropped:
             if (stream := self._streams.pop(exchange.dropped.pop(), None)) is not None:
                 stream.close()
-        if exchange.closes:
-            for port in exchange.closes:
+        if exchange.ports.closes:
+            for port in exchange.ports.closes:
                 self._close(port)
-            exchange.closes = []
+            exchange.ports.closes.clear()
         if self._streams:
             self._streams = {flight: stream for flight, stream in self._streams.items() if stream.open}
 

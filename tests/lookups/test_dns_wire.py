@@ -298,8 +298,8 @@ def test_a_message_made_to_cost_time_is_read_in_time() -> None:
     wire = b"\0\x07\x81\x80\0\x01" + (count + 1).to_bytes(2, "big") + bytes(4)
     wire += query.name + b"\0\x01\0\x01" + carrier + record * count
     assert unpack_name(wire, wire.index(record)) == (b"\x01a\0", wire.index(record) + 2)
-    begun = time.perf_counter()
+    begun = time.process_time()
     answer = read_reply(wire, query)
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.5
     assert isinstance(answer, DnsAnswer)
     assert answer.detail == "only records of other names"
