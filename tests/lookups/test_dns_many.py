@@ -17,7 +17,7 @@ from mailfilter.deadline import Deadline
 from mailfilter.envelope import Envelope
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
 from mailfilter.lookups.dns import DnsLookup
-from mailfilter.lookups.drivers import adrive, drive
+from mailfilter.lookups.drivers import Lookups, adrive, drive
 from mailfilter.lookups.engine import Engine
 from mailfilter.message import Message
 from mailfilter.symbols import Symbol, SymbolInfo
@@ -146,7 +146,7 @@ def test_tasks_with_other_deadlines_each_keep_their_own() -> None:
             return time.monotonic() - begun
 
         async def both() -> list[float]:
-            return await asyncio.gather(asked(0.2), asked(0.6))
+            return list(await asyncio.gather(asked(0.2), asked(0.6)))
 
         short, long = asyncio.run(both())
     assert 0.2 <= short < 0.5
@@ -191,7 +191,7 @@ class Asker:
     """Three rounds about each mail: a shared name, one of its own, and a scan."""
 
     name = "asker"
-    symbols = (SymbolInfo("SEEN", "seen", "lists", 1.0, "asker"),)
+    symbols: tuple[SymbolInfo, ...] = (SymbolInfo("SEEN", "seen", "lists", 1.0, "asker"),)
 
     def ask(self, mail: Mail) -> Asking:
         number = int(mail.message.subject)
@@ -204,8 +204,10 @@ def mail(number: int) -> Mail:
     return Mail(Message(b"Subject: %d\n\n" % number), Envelope())
 
 
-def scanner(delay: float) -> AnswersLookup:
-    return AnswersLookup(ScanQuestion, default=ScanAnswer(ScanState.CLEAN), delay=delay)
+def both_kinds(lookup: DnsLookup, delay: float = 0.0) -> Lookups:
+    """The look-up, and a scanner that takes its time."""
+    scanner = AnswersLookup(ScanQuestion, default=ScanAnswer(ScanState.CLEAN), delay=delay)
+    return {DnsQuestion: lookup, ScanQuestion: scanner}
 
 
 def seen(engine: Engine) -> list[str]:
@@ -217,7 +219,7 @@ def seen(engine: Engine) -> list[str]:
 def test_many_questions_beside_threads(face: str, slow: str, delay: float) -> None:
     with FakeDns(RECORDS, delay=0.2 if slow == "dns" else 0.0) as server:
         lookup = DnsLookup([server.address])
-        lookups = {DnsQuestion: lookup, ScanQuestion: scanner(delay)}
+        lookups = both_kinds(lookup, delay)
         engine = Engine([Asker()], [mail(n) for n in range(8)])
         if face == "async":
             asyncio.run(adrive(engine, lookups, Deadline.after(10)))
@@ -233,7 +235,7 @@ def test_many_questions_beside_threads(face: str, slow: str, delay: float) -> No
 def test_the_deadline_ends_all_of_it(face: str) -> None:
     with FakeDns(failures={"test": "timeout"}) as server:
         lookup = DnsLookup([server.address])
-        lookups = {DnsQuestion: lookup, ScanQuestion: scanner(0.0)}
+        lookups = both_kinds(lookup)
         engine = Engine([Asker()], [mail(n) for n in range(3)])
         begun = time.monotonic()
         if face == "async":
@@ -252,7 +254,7 @@ def test_a_mail_whose_task_is_cancelled_asks_no_more() -> None:
 
         async def cancelled() -> None:
             engine = Engine([Asker()], [mail(1)])
-            lookups = {DnsQuestion: lookup, ScanQuestion: scanner(0.0)}
+            lookups = both_kinds(lookup)
             task = asyncio.ensure_future(adrive(engine, lookups, Deadline.after(9)))
             await asyncio.sleep(0.05)
             task.cancel()
@@ -268,7 +270,7 @@ def test_a_mail_whose_task_is_cancelled_asks_no_more() -> None:
 def test_hundreds_of_mails_in_flight_on_one_loop() -> None:
     with FakeDns(RECORDS) as server:
         lookup = DnsLookup([server.address])
-        lookups = {DnsQuestion: lookup, ScanQuestion: scanner(0.0)}
+        lookups = both_kinds(lookup)
 
         async def one(number: int) -> list[str]:
             engine = Engine([Asker()], [mail(number)])
