@@ -161,7 +161,7 @@ def _figures(kinds: Kinds, scores: Floats) -> dict[str, object]:
             members = here & (spam == label)
             weight[members] = 1 / members.sum() if members.sum() >= FEW else 0.0
     for label in (False, True):
-        weight[spam == label] /= weight[spam == label].sum()
+        weight[spam == label] /= weight[spam == label].sum() or 1.0
     return {"spam_missed_pct_at": _missed_at(scores, spam, weight), "by_corpus": by_corpus}
 
 

@@ -27,13 +27,14 @@ from mailfilter.decision import Policy
 from mailfilter.rescoring import Table
 from mailfilter.tuning import Options, PointsClassifier, Tuned, read, tune
 
-from .corpus import interval, load, miss_at, roca, upper95
+from .corpus import Corpus, interval, load, miss_at, presented, roca, upper95
 from .cross_fitting import honest, save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--odd-even", action="store_true", help="tune on odd lines of each --corpus, test on even")
+    parser.add_argument("--headers", choices=("all", "content"), default="all", help="headers that the chain sees")
     parser.add_argument("--views", choices=("everything", "portable"), default="everything", help="of the model")
     parser.add_argument("--cost-ham", type=float, default=Options().cost_ham, metavar="N", help="missed spams a ham")
     parser.add_argument("--max-fp", type=float, default=0.0005, metavar="SHARE", help="budget of lost ham (0.0005)")
@@ -49,11 +50,18 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         yield from _speed(1500 if args.quick else args.mails, 50 if args.quick else args.rules)
         return
     for name in args.corpus:
-        corpus = load(name, limit=400 if args.quick else None).labelled()
+        corpus = _presented(load(name, limit=400 if args.quick else None).labelled(), args.headers)
         table = honest(corpus, _training(args.views), folds=2 if args.quick else 5)
         if args.keep:
             save(table, args.keep)
         yield _tested(corpus.name, table, args)
+
+
+def _presented(corpus: Corpus, headers: str) -> Corpus:
+    """The corpus as it is, or with no headers but those that its authors wrote."""
+    if headers == "all":
+        return corpus
+    return replace(corpus, mails=tuple(replace(mail, raw=presented(mail.raw, headers)) for mail in corpus.mails))
 
 
 def _training(views: str) -> Training:
@@ -74,6 +82,7 @@ def _tested(name: str, table: Table, args: argparse.Namespace) -> dict[str, obje
     default = Policy().quarantine or 0.0
     return {
         "corpus": name,
+        "headers": args.headers,
         "content_model": f"trained on the odd lines, views {args.views}, cross-fitted for the fit",
         "fitted_on": {"ham": int((~odd.spam).sum()), "spam": int(odd.spam.sum())},
         "ham": ham,
@@ -139,4 +148,3 @@ def synthetic(mails: int, rules: int, per_mail: int = 20) -> tuple[Any, Any, Any
     x.sum_duplicates()
     x.data[:] = 1.0
     return x, spam, tilt
-

@@ -28,7 +28,9 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def run(*corpora: str) -> list[dict[str, object]]:
-    return list(rules.run(argparse.Namespace(corpus=list(corpora), quick=False, by_corpus=True, rounds=1)))
+    return list(
+        rules.run(argparse.Namespace(corpus=list(corpora), quick=False, by_corpus=True, rounds=1, without=False))
+    )
 
 
 def test_rows(corpus: Path) -> None:
@@ -50,3 +52,19 @@ def test_corpora_are_added_up(corpus: Path) -> None:
 def test_without_a_corpus_there_is_nothing_to_count() -> None:
     with pytest.raises(ArchiveError, match="name at least one corpus"):
         run()
+
+
+def test_what_the_chain_would_miss_without_each_rule(tmp_path: Path) -> None:
+    gtube = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+    (tmp_path / "data").mkdir()
+    for name, body in (("1", "hello"), ("2", gtube), ("3", "hello")):
+        (tmp_path / "data" / name).write_text(f"From: a@example.net\nSubject: hello\n\n{body}\n")
+    (tmp_path / "index").write_text("ham data/1\nspam data/2\nspam data/3\n")
+    whole, *rows = rules.without([str(tmp_path)])
+    assert (whole["ham"], whole["spam"], whole["fp"], whole["fn"]) == (1, 2, 0, 1)
+    by_name = {row.get("without_rule") or row.get("without_check"): row for row in rows}
+    assert (by_name["GTUBE"]["fn_more"], by_name["GTUBE"]["spam_hits"], by_name["GTUBE"]["ham_hits"]) == (1, 1, 0)
+    assert by_name["structure"]["fn_more"] == 1
+    assert by_name["DATE_MISSING"]["fn_more"] == 0
+    assert "without_check" in rows[0]
+    assert "without_rule" in rows[-1]
