@@ -108,7 +108,7 @@ class Bouncer:
             return Bounce(None, None, why_not)
         sender = envelope.mail_from or ""
         to = Envelope(mail_from="", rcpt_to=[sender], direction="outbound")
-        return Bounce(to, self._compose(message, sender, _refused(envelope, verdict)))
+        return Bounce(to, self._compose(message, envelope, _refused(envelope, verdict)))
 
     def close(self) -> None:
         """Let go of the store."""
@@ -131,18 +131,18 @@ class Bouncer:
                 return f"{name} has had {number} bounces within an hour"
         return ""
 
-    def _compose(self, message: Message, sender: str, refused: Sequence[tuple[str, SmtpReply]]) -> bytes:
+    def _compose(self, message: Message, envelope: Envelope, refused: Sequence[tuple[str, SmtpReply]]) -> bytes:
+        sender = envelope.mail_from or ""
         boundary, utf8 = (
             f"=_{secrets.token_hex(16)}",
             not all(to.isascii() for to in (sender, *(r for r, _ in refused))),
         )
-        now = format_datetime(datetime.fromtimestamp(self._clock(), UTC))
         identity = _MESSAGE_ID.fullmatch(message.header("Message-ID").strip())
         head = [
             f"From: Mail delivery <{self.postmaster}>",
             f"To: {sender}",
             "Subject: Your mail was not delivered",
-            f"Date: {now}",
+            f"Date: {_when(self._clock())}",
             f"Message-ID: <{secrets.token_hex(16)}@{self.hostname}>",
             *([f"In-Reply-To: {identity[0]}", f"References: {identity[0]}"] if identity else []),
             "Auto-Submitted: auto-replied",
@@ -151,7 +151,9 @@ class Bouncer:
         ]
         parts = [
             _part("text/plain; charset=utf-8", self._words(refused)),
-            _part(f"message/{'global-' if utf8 else ''}delivery-status", self._status(now, refused, utf8)),
+            _part(
+                f"message/{'global-' if utf8 else ''}delivery-status", self._status(envelope.received_at, refused, utf8)
+            ),
             _part(f"text/rfc822-headers{'; charset=utf-8' if utf8 else ''}", _headers(message)),
         ]
         body = b"".join(b"--%s\n%s\n" % (boundary.encode(), part) for part in parts)
@@ -165,8 +167,8 @@ class Bouncer:
         lines += [f"Its headers follow. If you think that this is wrong, ask {self.postmaster}.", ""]
         return "\n".join(lines).encode()
 
-    def _status(self, now: str, refused: Sequence[tuple[str, SmtpReply]], utf8: bool) -> bytes:
-        lines = [f"Reporting-MTA: dns; {self.hostname}", f"Arrival-Date: {now}"]
+    def _status(self, came: float | None, refused: Sequence[tuple[str, SmtpReply]], utf8: bool) -> bytes:
+        lines = [f"Reporting-MTA: dns; {self.hostname}", *([] if came is None else [f"Arrival-Date: {_when(came)}"])]
         for recipient, reply in refused:
             lines += ["", f"Final-Recipient: {'utf-8' if utf8 else 'rfc822'}; {recipient}", "Action: failed"]
             lines += [f"Status: {reply.enhanced}", f"Diagnostic-Code: smtp; {reply}"]
@@ -237,6 +239,10 @@ def _refused(envelope: Envelope, verdict: Verdict) -> list[tuple[str, SmtpReply]
         for one in verdict.recipients
         if one.carried is Action.BOUNCE and one.action is Action.BOUNCE and _plain(one.recipient)
     ]
+
+
+def _when(seconds: float) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))
 
 
 def _plain(address: str) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from ..envelope import Envelope
@@ -139,10 +139,11 @@ def held(row: Row, known: dict[str, Any]) -> Held:
 
 
 def envelope_of(known: dict[str, Any]) -> Envelope:
-    """The envelope among the facts; an empty one where they know of none."""
+    """The envelope among the facts, without what only another version knows; an empty one where there is none."""
+    names = {item.name for item in fields(Envelope)}
     try:
-        return Envelope(**known.get("envelope") or {})
-    except (EnvelopeError, TypeError):
+        return Envelope(**{name: value for name, value in (known.get("envelope") or {}).items() if name in names})
+    except (EnvelopeError, TypeError, AttributeError):
         return Envelope()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from mailfilter.decision import Action
 from mailfilter.envelope import Envelope
 from mailfilter.errors import StoreError
 from mailfilter.quarantine import Quarantine, Query, State
+from mailfilter.quarantine.entry import envelope_of
 from mailfilter.quarantine.states import GONE, SOURCES
 from mailfilter.stores.blobs import MemoryBlobs
 from mailfilter.symbols import Findings
@@ -448,3 +449,15 @@ def test_a_full_quarantine_refuses_mail_for_now() -> None:
         assert (done.smtp_reply.code, done.reason.name, done.receipt) == (451, "NOT_STORED", "")
         done = chain.act(bytes(99), ENVELOPE, chain.check(bytes(99), ENVELOPE))
         assert (done.smtp_reply.code, bool(done.receipt)) == (250, True)
+
+
+def test_an_envelope_of_another_version_is_read_as_far_as_it_is_known() -> None:
+    known = {"envelope": {**asdict(ENVELOPE), "something_new": 1}}
+    assert envelope_of(known) == ENVELOPE
+    assert envelope_of({"envelope": {"client_ip": "none"}}) == envelope_of({}) == Envelope()
+
+
+def test_every_fact_of_a_session_comes_back() -> None:
+    full = Envelope("192.0.2.1", "helo", "a@x", ["b@y"], "name", "user", "internal", received_at=NOW)
+    quarantine = store()
+    assert quarantine.entry(quarantine.hold(MAIL, full, VERDICT)).envelope == full
