@@ -53,8 +53,8 @@ def lookups(config: Config) -> tuple[Lookup, ...]:
 
 
 def _watched(lookup: DnsLookup, config: Config) -> Lookup:
-    """The look-up, with a watch over the lists that are asked through it."""
-    if not config.dns.watch or "dnsbl" in config.checks.disable or not (config.dns.lists or config.dns.custom):
+    """The look-up, with a watch over the lists that are asked through it, and with their keys."""
+    if "dnsbl" in config.checks.disable or not (config.dns.lists or config.dns.custom):
         return lookup
     from .lookups.watch import configured
 

@@ -40,15 +40,16 @@ def list_lines(chain: FilterChain) -> Iterator[Line]:
         return
     for server in getattr(lookup, "servers", ()):
         yield Line("resolver", str(server))
-    if not isinstance(lookup, ListWatch):
+    watch = lookup if isinstance(lookup, ListWatch) and lookup.book.watching else None
+    if watch is None:
         yield Line("watch", "off (dns.watch): a list that breaks is believed until you see it")
     for definition in check.lists:
         kind, places = _KINDS[definition.kind], ", ".join(definition.ask)
         yield Line(definition.name, f"zone {definition.shown}, a list of {kind}, asked about {places}")
         yield from _key(definition)
         yield from (Line(definition.name, line.text, line.wrong) for line in _tests(chain, definition, lookup))
-        if isinstance(lookup, ListWatch) and definition.configured:
-            yield from _watched(definition, lookup)
+        if watch is not None and definition.configured:
+            yield from _watched(definition, watch)
 
 
 _KINDS = {"ip": "addresses", "domain": "domains", "url": "links (hashes)", "email": "mail addresses (hashes)"}
@@ -69,7 +70,7 @@ def _tests(chain: FilterChain, definition: DnsList, lookup: Lookup) -> Iterator[
         yield Line("dns", f"{definition.name}: not configured: no key in {definition.key_env}", True)
         return
     asked = lookup.lookup if isinstance(lookup, ListWatch) else lookup
-    for probe in probes(Zone(definition.shown, definition.asked_zone, (definition,))):
+    for probe in probes(Zone(definition.shown, definition.public_zone, definition.asked_zone, (definition,))):
         begun = time.monotonic()
         answer: DnsAnswer = asked.ask(probe.question, Deadline.after(chain.config.engine.deadline))
         seconds = time.monotonic() - begun
@@ -95,7 +96,7 @@ def _watched(definition: DnsList, watch: ListWatch) -> Iterator[Line]:
     """Breaker, last test and base rate as this process, or the file that processes share, knows them."""
     book = watch.book
     book.sync()
-    known, now = book.zones[definition.asked_zone].known, book.clock()
+    known, now = book.zones[definition.public_zone].known, book.clock()
     if known.openings:
         left = max(0.0, known.open_until - now)
         yield Line(definition.name, f"breaker: open for {left:.0f} s more: {known.open_reason}", True)

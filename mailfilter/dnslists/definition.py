@@ -129,6 +129,15 @@ class DnsList:
         return self.zone.replace("{key}", self.key.lower())
 
     @property
+    def public_zone(self) -> str:
+        """The zone as it stands in questions: for the key its variable, which only the look-up replaces.
+
+        Questions are kept with hit tables, and keys are secret.  The empty label before the variable is none that DNS
+        can hold: where nobody replaces it, the answer is "malformed" and not "no such name".
+        """
+        return self.zone.replace("{key}", f".{{{self.key_env.lower()}}}")
+
+    @property
     def shown(self) -> str:
         """The zone as it may be shown; the list's name where the zone itself is the secret."""
         return self.name if self.zone == "{key}" else self.zone

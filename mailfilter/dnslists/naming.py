@@ -77,8 +77,8 @@ def reversed_address(address: str) -> str:
 
 
 def _below(definition: DnsList, text: str) -> tuple[str, ...]:
-    name = f"{text}.{definition.asked_zone}"
-    return (name,) if len(name) <= LONGEST_NAME else ()
+    fits = len(text) + 1 + len(definition.asked_zone) <= LONGEST_NAME
+    return (f"{text}.{definition.public_zone}",) if fits else ()
 
 
 def _forms(definition: DnsList, host: str) -> tuple[str, ...]:

@@ -28,11 +28,15 @@ _LATE = DnsAnswer(DnsState.TIMEOUT, detail="no answer before the deadline")
 
 
 class Session:
-    """One conversation: which questions are passed on, and what becomes of their answers.  No I/O."""
+    """One conversation: which questions are passed on, and what becomes of their answers.  No I/O.
+
+    Keys of lists are put into questions here and taken out again: what comes in and goes out has none.
+    """
 
     def __init__(self, book: Book, known: Callable[[DnsQuestion], DnsAnswer | None], deadline: Deadline) -> None:
         self._book, self._known, self._deadline = book, known, deadline
         self._zones: dict[DnsQuestion, Zone] = {}
+        self._named: dict[DnsQuestion, DnsQuestion] = {}
         self._tests: dict[str, _Test] = {}
         self._probes: dict[DnsQuestion, str] = {}
         self.open: dict[DnsQuestion, None] = {}
@@ -43,19 +47,22 @@ class Session:
         book, ask, answered = self._book, list[DnsQuestion](), list[Pair]()
         book.sync()
         for question in questions:
-            zone = book.zone_of(question.name) if question.rdtype == "A" else None
-            if zone is None:
-                ask.append(question)
+            zone = book.zone_of(question.name)
+            real = question if zone is None else zone.real(question)
+            if real is not question:
+                self._named[real] = question
+            if zone is None or question.rdtype != "A" or not book.watching:
+                ask.append(real)
             elif reason := book.withheld(zone, question.name):
                 answered.append((question, _withheld(reason)))
             else:
-                self._zones[question] = zone
+                self._zones[real] = zone
                 ask += self._test(zone)
-                answer = self._known(question)
+                answer = self._known(real)
                 if answer is None:
-                    ask.append(question)
+                    ask.append(real)
                 else:
-                    answered += self.take(question, answer, new=False)
+                    answered += self.take(real, answer, new=False)
         ask = [question for question in dict.fromkeys(ask) if question not in self.open]
         self.open.update(dict.fromkeys(ask))
         return ask, answered
@@ -76,7 +83,7 @@ class Session:
         name, zone = self._probes.pop(question, None), self._zones.get(question)
         released = [] if name is None else self._tested(self._tests[name], question, answer)
         if zone is None:
-            return released if name is not None else [(question, answer)]
+            return released if name is not None else [(self._named.get(question, question), answer)]
         test = self._tests.get(zone.name)
         if test is not None and test.missing:
             test.held.append((question, answer, new))
@@ -99,7 +106,8 @@ class Session:
 
     def _judged(self, zone: Zone, question: DnsQuestion, answer: DnsAnswer, new: bool) -> Pair:
         reason = self._book.learn(zone, question, answer) if new else self._book.doubt(zone)
-        return question, _withheld(reason) if reason and answer.state.known else answer
+        given = self._named.get(question, question)
+        return given, _withheld(reason) if reason and answer.state.known else answer
 
 
 class _Test:
@@ -124,7 +132,7 @@ def configured(lookup: DnsLookup, config: Config) -> ListWatch:
     section = config.dns
     lists = chosen_lists(section.lists, section.custom, config.source)
     rules = Rules(section.watch_interval, section.breaker_failures, section.breaker_pause, section.watch_window)
-    return ListWatch(lookup, Book(lists, rules, WatchStore(section.watch_store)))
+    return ListWatch(lookup, Book(lists, rules, WatchStore(section.watch_store), watching=section.watch))
 
 
 class ListWatch:

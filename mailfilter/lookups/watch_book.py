@@ -60,9 +60,13 @@ class Probe(NamedTuple):
 
 @dataclass(slots=True)
 class Zone:
-    """One zone with the lists that are asked in it, and what this process has seen of it."""
+    """One zone with the lists that are asked in it, and what this process has seen of it.
+
+    ``public``  how it stands in questions; ``asked``  the same with its key, as DNS is asked.
+    """
 
     name: str
+    public: str
     asked: str
     lists: tuple[DnsList, ...]
     known: Known = field(default_factory=Known)
@@ -72,6 +76,12 @@ class Zone:
     window: Window = field(default_factory=Window)
     unheard: str = field(default_factory=lambda: secrets.token_hex(10))
     """A label that nobody has asked for before this test."""
+
+    def real(self, question: DnsQuestion) -> DnsQuestion:
+        """The question with the key in it."""
+        if self.public == self.asked:
+            return question
+        return DnsQuestion(question.name.removesuffix(self.public) + self.asked, question.rdtype)
 
     def read(self, answer: Answer) -> ListAnswer:
         """What an answer means, to any of the lists that share the zone."""
@@ -84,7 +94,10 @@ class Zone:
 
 
 class Book:
-    """All zones.  Safe to use from several threads; ``clock`` gives seconds since 1970."""
+    """All zones.  Safe to use from several threads; ``clock`` gives seconds since 1970.
+
+    ``watching``  False: nothing is tested and everything believed; only keys are put into questions.
+    """
 
     def __init__(
         self,
@@ -92,16 +105,19 @@ class Book:
         rules: Rules | None = None,
         store: WatchStore | None = None,
         clock: Callable[[], float] = time.time,
+        *,
+        watching: bool = True,
     ) -> None:
+        self.watching = watching
         self.rules = rules or Rules()
         self.store = store or WatchStore()
         self.clock = clock
         by_zone: dict[str, list[DnsList]] = {}
         for definition in lists:
             if definition.configured:
-                by_zone.setdefault(definition.asked_zone, []).append(definition)
+                by_zone.setdefault(definition.public_zone, []).append(definition)
         self.zones: Mapping[str, Zone] = {
-            asked: Zone(found[0].shown, asked, tuple(found)) for asked, found in by_zone.items()
+            public: Zone(found[0].shown, public, found[0].asked_zone, tuple(found)) for public, found in by_zone.items()
         }
         self._depths = sorted({zone.count(".") + 1 for zone in self.zones}, reverse=True)
         self._lock = threading.RLock()

@@ -122,7 +122,7 @@ def test_questions_are_reversed_addresses(address: ipaddress.IPv4Address | ipadd
 
 def test_a_list_with_a_key_is_asked_with_it_and_shown_without() -> None:
     lists = chosen_lists(["spamhaus-zen-dqs"], environment={"SPAMHAUS_DQS_KEY": "K3y"})
-    name = "44.33.22.11.k3y.zen.dq.spamhaus.net"
+    name = "44.33.22.11..{spamhaus_dqs_key}.zen.dq.spamhaus.net"  # the key itself comes in where DNS is asked
     symbols, asked = ask(Envelope(client_ip=ADDRESS), {name: found("127.0.0.4")}, lists)
     assert asked == [name]
     assert symbols["DNSBL_SPAMHAUS_XBL"].evidence == "11.22.33.44 is 127.0.0.4 in {key}.zen.dq.spamhaus.net"

@@ -13,9 +13,12 @@ import pytest
 
 from mailfilter import Config, Envelope, FilterChain
 from mailfilter.assembly import BUILT_IN
+from mailfilter.checks import Mail
 from mailfilter.deadline import Deadline
 from mailfilter.lookups import DnsQuestion, DnsState
+from mailfilter.lookups.dns import DnsLookup
 from mailfilter.lookups.watch import ListWatch
+from mailfilter.message import Message
 from mailfilter.testing.dns_failures import SCRIPTS
 from mailfilter.testing.fake_dns import FakeDns
 
@@ -219,3 +222,38 @@ def test_a_list_that_was_right_is_tested_again_in_due_time_and_found_out(awaited
         said = found(made, 44, awaited)
         assert said.keys() == {"DNSBL_UNKNOWN"}
         assert "127.0.0.1 is listed" in said["DNSBL_UNKNOWN"]
+
+
+@both
+@pytest.mark.parametrize("watching", [True, False])
+def test_keys_are_in_questions_to_dns_and_nowhere_else(
+    awaited: bool, watching: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_KEY", "S3cret")
+    monkeypatch.setenv("OWN_ZONE", "s3cret.zone.test")
+    keyed = [
+        {**LIST, "name": "one", "zone": "{key}.bl.test", "key_env": "OWN_KEY"},
+        {**LIST, "name": "two", "zone": "{key}", "key_env": "OWN_ZONE"},
+    ]
+    zones = ("s3cret.bl.test", "s3cret.zone.test")
+    records = {f"{point}.{zone}": A for zone in zones for point in ("2.0.0.127", "44.33.22.11")}
+    with FakeDns(records) as server, chain(server, custom=keyed, watch=watching) as made:
+        mail = Mail(Message(MAIL), client())
+        batch = asyncio.run(made.aevaluate([mail])) if awaited else made.evaluate([mail])
+        assert {f"44.33.22.11.{zone}" for zone in zones} <= {name for name, _, _ in server.asked}
+    evidence = "44.33.22.11".join(symbol.evidence for symbol in batch.rows[0])
+    assert [symbol.name for symbol in batch.rows[0]] == ["DNSBL_OWN"]
+    assert "s3cret" not in evidence
+    assert len(batch.answers[0]) == 2
+    assert "s3cret" not in repr(batch.answers)
+
+
+def test_a_key_that_nobody_puts_in_is_no_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up of one's own without the watch: not known, and not "not listed"."""
+    monkeypatch.setenv("OWN_KEY", "S3cret")
+    keyed = {**LIST, "zone": "{key}.bl.test", "key_env": "OWN_KEY"}
+    with FakeDns({}) as server:
+        config = Config.from_mapping({"dns": {"custom": [keyed]}})
+        with FilterChain(config, checks=[BUILT_IN["dnsbl"](config)], lookups=[DnsLookup([server.address])]) as made:
+            assert found(made, 44, False).keys() == {"DNSBL_UNKNOWN"}
+        assert not server.asked
