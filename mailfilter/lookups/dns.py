@@ -7,6 +7,7 @@ bytes for a thread, `dns_loop` for an event loop.  What was measured is in ``doc
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -51,6 +52,7 @@ class DnsLookup:
         self.cache = DnsCache() if cache is None else cache
         self._in_flight = InFlight(max_questions)
         self._shared: Shared | None = None
+        self._lock = threading.Lock()
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, DnsLoop] = WeakKeyDictionary()
 
     @property
@@ -67,6 +69,8 @@ class DnsLookup:
 
     def talk(self) -> DnsTalk:
         """A blocking conversation, for one thread; to be closed."""
+        if self._loops:
+            self._sweep()
         return DnsTalk(self._common())
 
     def ask(self, question: DnsQuestion, deadline: Deadline) -> DnsAnswer:
@@ -138,5 +142,15 @@ class DnsLookup:
         loop = asyncio.get_running_loop()
         found = self._loops.get(loop)
         if found is None:
-            found = self._loops[loop] = DnsLoop(self._common(), loop)
+            self._sweep()
+            with self._lock:
+                found = self._loops[loop] = DnsLoop(self._common(), loop)
         return found
+
+    def _sweep(self) -> None:
+        """Give up what loops have left that were closed while something was under way."""
+        with self._lock:
+            closed = [loop for loop in list(self._loops) if loop.is_closed()]
+            left = [self._loops.pop(loop) for loop in closed]
+        for one in left:
+            one.abandon()

@@ -48,7 +48,7 @@ class Desk:
 
     def ask(self, question: DnsQuestion, until: float, now: float) -> bool:
         """Ask, or wait for whoever is asking this already; returns whether it is asked here.  Not to be asked twice."""
-        ours = self._shared.joined.claim(question, self._tell)
+        ours = self._shared.joined.claim(question, self._tell, until, now)
         if ours:
             self.exchange.ask(question, until, now)
         else:
@@ -82,6 +82,13 @@ class Desk:
             if self.exchange.drop(question, now):
                 self._shared.joined.settle(question, None)
         self._sockets.carry_out(now)
+
+    def abandon(self) -> None:
+        """Whoever ran this is gone, with its sockets: others may ask its questions."""
+        for question in self.exchange.questions:
+            if self.exchange.drop(question, 0.0):
+                self._shared.joined.settle(question, None)
+        self._sockets.abandon()
 
     def _tell(self, question: DnsQuestion, answer: DnsAnswer | None) -> None:
         self._told.append((question, answer))

@@ -70,6 +70,12 @@ class DnsLoop:
             self._desk.drop(given_up, time.monotonic())
             self._go_on(time.monotonic())
 
+    def abandon(self) -> None:
+        """The loop was closed over its questions."""
+        self._waiting.clear()
+        self._timer = None
+        self._desk.abandon()
+
     # ------------------------------------------------------------------------------------------------ the poller
     def watch(self, opened: socket.socket, ready: Ready, *, write: bool = False) -> None:
         """As `mailfilter.lookups.dns_sockets.Poller` says."""

@@ -13,6 +13,9 @@ from . import DnsAnswer, DnsQuestion
 
 SHUN_SECONDS = 30.0
 """For so long a server that did not answer is asked only after the others."""
+_GRACE = 0.5
+"""Seconds after its deadline that a question may still be settled."""
+
 
 class Nameserver(NamedTuple):
     """A resolver's address and port."""
@@ -129,15 +132,18 @@ class Joined:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[DnsQuestion, list[Told]] = {}
+        self._waiting: dict[DnsQuestion, tuple[float, list[Told]]] = {}
         self._lock = threading.Lock()
 
-    def claim(self, question: DnsQuestion, told: Told) -> bool:
-        """Whether the caller is the one to ask; otherwise ``told`` is called once the other one knows."""
+    def claim(self, question: DnsQuestion, told: Told, until: float, now: float) -> bool:
+        """Whether the caller is the one to ask, until then; otherwise ``told`` is called once the other one knows.
+
+        Who has claimed a question and is not heard of in time has been lost, as a loop that was closed over it.
+        """
         with self._lock:
-            others = self._waiting.get(question)
-            if others is None:
-                self._waiting[question] = []
+            ends, others = self._waiting.get(question, (0.0, None))
+            if others is None or ends < now:
+                self._waiting[question] = (until + _GRACE, others or [])
                 return True
             others.append(told)
             return False
@@ -145,6 +151,6 @@ class Joined:
     def settle(self, question: DnsQuestion, answer: DnsAnswer | None) -> None:
         """Tell all who wait; by the one who asked."""
         with self._lock:
-            others = self._waiting.pop(question, ())
+            _, others = self._waiting.pop(question, (0.0, ()))
         for told in others:
             told(question, answer)

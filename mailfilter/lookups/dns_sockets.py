@@ -71,6 +71,15 @@ class Sockets:
         self._exchange.rest()
         self.carry_out(0.0)
 
+    def abandon(self) -> None:
+        """`close`, where the poller is gone."""
+        self._exchange.rest()
+        for port in self._exchange.ports.closes:
+            for opened in port.sockets.values():
+                opened.close()
+        for stream in self._streams.values():
+            stream.abandon()
+
     def _send(self, send: Send, port: Port, now: float) -> None:
         server = send.server
         try:
@@ -134,6 +143,11 @@ class _Stream:
             self.open = False
             self._poller.forget(self._socket)
             self._socket.close()
+
+    def abandon(self) -> None:
+        """`close`, where the poller is gone."""
+        self.open = False
+        self._socket.close()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

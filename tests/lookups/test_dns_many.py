@@ -17,6 +17,7 @@ from mailfilter.deadline import Deadline
 from mailfilter.envelope import Envelope
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
 from mailfilter.lookups.dns import DnsLookup
+from mailfilter.lookups.dns_servers import Joined
 from mailfilter.lookups.drivers import Lookups, adrive, drive
 from mailfilter.lookups.engine import Engine
 from mailfilter.message import Message
@@ -164,6 +165,38 @@ def test_a_loop_that_is_gone_is_forgotten() -> None:
         gc.collect()
     assert gone() is None
     assert len(lookup._loops) == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # of sockets and tasks that nobody has closed
+@pytest.mark.parametrize("face", ["blocking", "async"])
+def test_a_loop_that_is_closed_over_a_question_does_not_keep_others_waiting(face: str) -> None:
+    with FakeDns(RECORDS, delay=0.3) as server:
+        lookup = DnsLookup([server.address])
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(lookup.aask(DnsQuestion("bl.test"), Deadline.after(30)))
+        loop.run_until_complete(asyncio.sleep(0.05))
+        loop.close()
+        begun = time.monotonic()
+        if face == "async":
+            answer = asyncio.run(lookup.aask(DnsQuestion("bl.test"), Deadline.after(5)))
+        else:
+            answer = lookup.ask(DnsQuestion("bl.test"), Deadline.after(5))
+        assert answer.records == LISTED
+        assert time.monotonic() - begun < 3
+        assert not task.done()
+    idle(lookup)
+
+
+def test_who_is_lost_over_a_question_has_it_only_until_its_deadline() -> None:
+    joined, told = Joined(), list[DnsAnswer | None]()
+    question = DnsQuestion("bl.test")
+    assert joined.claim(question, lambda *_: None, until=5.0, now=0.0)
+    assert not joined.claim(question, lambda _, answer: told.append(answer), until=9.0, now=4.9)
+    assert joined.claim(question, lambda *_: None, until=20.0, now=6.0)
+    answer = DnsAnswer(FOUND, LISTED)
+    joined.settle(question, answer)
+    joined.settle(question, None)
+    assert told == [answer]
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted in /proc")
