@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 
 from ..envelope import Envelope
 from ..message import Message
 from ..mime.part import Part
 from .bodytext import MAX_LINE, characters, cut_lines, effective_type, normalised, pieces_of, split_lines
-from .headertext import MAX_ALL, decoded, mailboxes, octets, shown_name
+from .headertext import MAX_ALL, Mailbox, decoded, mailboxes, octets, shown_name
 from .htmltext import HtmlText
 from .relays import Relays, relays
 from .uris import UriFinder
@@ -37,6 +37,7 @@ class Facts:
         self._html_uris: list[str] = []
         self._fields: dict[str, str | None] = {}
         self._decoded: dict[tuple[str, str], str] = {}
+        self._mailboxes: dict[str, list[Mailbox]] = {}
 
     def decoded(self, low: str, latin1: str) -> str:
         """A field's value as rules see it, with its line end."""
@@ -143,9 +144,10 @@ class Facts:
         return found
 
     def _values(self, target: str) -> list[str]:
-        name, *modifiers = target.split(":")
-        low = name.lower()
+        name, low, modifiers = _words(target)
         special = SPECIAL.get(name) or SPECIAL.get(low)
+        if not modifiers and special is None:
+            return [self.decoded(low, latin1) for latin1 in self.index.get(low, ())]
         parsed = "addr" in modifiers or "name" in modifiers
         if special is not None:
             values = special(self, "raw" in modifiers)
@@ -158,11 +160,22 @@ class Facts:
         elif "last" in modifiers:
             values = values[-1:]
         if parsed and values:
-            values = _parsed(values, "addr" in modifiers, "raw" in modifiers)
+            values = self._parsed(values, "addr" in modifiers, "raw" in modifiers)
         for modifier in modifiers:
             if modifier in ("host", "domain", "ip", "revip"):
                 values = [found for value in values if (found := self._reduced(value, modifier, parsed))]
         return values
+
+    def _parsed(self, values: list[str], address: bool, raw: bool) -> list[str]:
+        """The addresses or the names within values."""
+        boxes: list[Mailbox] = []
+        for value in values:
+            if value not in self._mailboxes:
+                self._mailboxes[value] = mailboxes(value)
+            boxes += self._mailboxes[value]
+        if address:
+            return [box.address for box in boxes if box.address is not None]
+        return [box.name if raw else shown_name(box.name) for box in boxes if box.name is not None]
 
     def _reduced(self, value: str, modifier: str, parsed: bool) -> str:
         """The first host, its domain, or the first address within a value."""
@@ -279,11 +292,11 @@ def _envelope_from(facts: Facts, raw: bool) -> list[str]:
     return []
 
 
-def _parsed(values: list[str], address: bool, raw: bool) -> list[str]:
-    boxes = [box for value in values for box in mailboxes(value)]
-    if address:
-        return [box.address for box in boxes if box.address is not None]
-    return [box.name if raw else shown_name(box.name) for box in boxes if box.name is not None]
+@cache
+def _words(target: str) -> tuple[str, str, tuple[str, ...]]:
+    """The name of a target as written and in lower case, and its modifiers."""
+    name, *modifiers = target.split(":")
+    return name, name.lower(), tuple(modifiers)
 
 
 SPECIAL: dict[str, Callable[[Facts, bool], list[str]]] = {

@@ -25,12 +25,14 @@ from .spelling import Text, spelled
 
 Choice = list[Any]
 _log = logging.getLogger("mailfilter")
-CHUNK = 250
+CHUNK = 600
 """Patterns in one database: more take long to compile together, fewer make more scans."""
+FEW = 150
+"""Patterns up to which those for any text are put into the databases for ASCII and for other text, to save a scan."""
 HEAVY = 400
 """Characters of a form from which on it goes into a database of `HEAVY_CHUNK` patterns."""
 HEAVY_CHUNK = 40
-FORMS = 4
+FORMS = 5
 """Counts changes of how forms are written: what was chosen before such a change is not used."""
 MAX_FORM = 15_000
 """Characters of a form; hyperscan takes no more."""
@@ -145,11 +147,13 @@ class Compiler:
     def look(self, targets: Sequence[Target]) -> FirstLook:
         """The first look of a group."""
         numbered = list(enumerate(targets))
-        kinds = [
-            [(number, target.pattern) for number, target in numbered if target.lean is target.exact],
-            [(number, one.lean.pattern) for number, one in numbered if one.lean and one.lean is not one.exact],
-            [(number, target.pattern) for number, target in numbered if target.lean is not target.exact],
-        ]
+        shared = [(number, target.pattern) for number, target in numbered if target.lean is target.exact]
+        plain = [(number, one.lean.pattern) for number, one in numbered if one.lean and one.lean is not one.exact]
+        wide = [(number, target.pattern) for number, target in numbered if target.lean is not target.exact]
+        if len(shared) < FEW:
+            kinds = [[], shared + plain, shared + wide] if plain or wide else [shared, [], []]
+        else:
+            kinds = [shared, plain, wide]
         databases, always = [], []
         for patterns in kinds:
             left_out: list[int] = []

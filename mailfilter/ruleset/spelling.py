@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from .relax import without_high
-from .tree import ALL_CODES, CATEGORIES, FAILURES, FLAGS, REPEATS, byte_class, char, codes_of, parse, trimmed, walk
+from .tree import ALL_CODES, CATEGORIES, FAILURES, FLAGS, REPEATS, bare, char, codes_of, parse, trimmed, walk
+from .tree import byte_class as a_class
 
 MAX_DEPTH = 40
 """Groups within each other, references followed."""
@@ -60,9 +61,12 @@ def spelled(pattern: bytes, flags: str, text: Text, loose: bool = False) -> Spel
         parsed, flags = parse(pattern, flags)
         if _size(parsed) > MAX_SIZE:
             return None
-        writer, expression = _write(parsed, flags, text, loose)
+        items = bare(parsed)
+        if not items:
+            items = list(parsed)
+        writer, expression = _write(items, flags, text, loose)
         if not writer.exact:
-            _, expression = _write(trimmed(parsed), flags, text, loose)
+            _, expression = _write(trimmed(items), flags, text, loose)
     except (*FAILURES, _Unknown, _Hard, KeyError):
         return None
     kept = flags if text is Text.WHOLE else "".join(sorted({*flags, "m"}))
@@ -153,7 +157,7 @@ class _Writer:
             raise _Hard
         if rest is Rest.EMPTY:
             return _written(name, value, self.flags)
-        return byte_class(codes - {10})
+        return a_class(codes - {10})
 
     def group(self, value: Any, rest: Rest, start: bool, end: bool) -> str:
         _, added, dropped, items = value
@@ -229,7 +233,7 @@ class _Writer:
             edge = "\\z" if whole else "" if self.text is Text.ENDED and 10 in codes else "$"
         if not whole:
             others -= {10}
-        texts = [text for text in (edge, byte_class(others) if others else "") if text]
+        texts = [text for text in (edge, a_class(others) if others else "") if text]
         return f"(?:{'|'.join(texts)})" if texts else "[^\\x00-\\xff]"
 
     def after(self, name: str, value: Any, end: bool) -> Rest:

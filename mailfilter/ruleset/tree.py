@@ -117,3 +117,24 @@ def trimmed(items: Any) -> list[Any]:
             continue
         break
     return kept
+
+
+def bare(items: Any) -> list[Any]:
+    """A sequence without what adds nothing to whether it is found: repeats at its ends are as short as may be."""
+    kept = list(items)
+    if any(name.startswith("GROUPREF") for name, _ in walk(kept)):
+        return kept
+    for end in (0, -1):
+        while kept:
+            operation, value = kept[end]
+            if str(operation) not in REPEATS or _looks_around(value[2]):
+                break
+            if value[0]:
+                kept[end] = (operation, (value[0], value[0], value[2]))
+                break
+            kept.pop(end)
+    return kept
+
+
+def _looks_around(items: Any) -> bool:
+    return any(name == "AT" or name.startswith("ASSERT") for name, _ in walk(items))
