@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ..errors import MissingExtraError, StoreError
+from .places import without_password
 
 PART = ".part"
 """Ending of the name of what is being written, or was when its writer was killed."""
@@ -185,7 +186,7 @@ class FsspecBlobs:
             from fsspec.core import url_to_fs
         except ImportError:
             raise MissingExtraError("A quarantine whose mails lie under a URL", "fsspec") from None
-        self.place = url
+        self.place = without_password(url)
         with self._reported("opened"):
             self._files, self._root = url_to_fs(url)
             self._files.makedirs(self._root, exist_ok=True)
@@ -210,8 +211,12 @@ class FsspecBlobs:
 
     def remove(self, name: str) -> None:
         """See `Blobs.remove`."""
-        with self._reported("written"), contextlib.suppress(FileNotFoundError):
-            self._files.rm_file(self._path(name))
+        with self._reported("written"):
+            try:
+                self._files.rm_file(self._path(name))
+            except Exception:  # each service has its own for what is not there
+                if self._files.exists(self._path(name)):
+                    raise
 
     def rename(self, name: str, other: str) -> None:
         """See `Blobs.rename`."""

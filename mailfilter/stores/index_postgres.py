@@ -6,10 +6,10 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from ..errors import MissingExtraError, StoreError
 from .index_sql import VERSION, Cursor, Run, SqlIndex, schema
+from .places import without_password
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,7 +35,7 @@ class PostgresIndex(SqlIndex):
         self._errors = psycopg.Error
         self._lost = (psycopg.OperationalError, psycopg.InterfaceError)
         self._connect = psycopg.connect
-        self._url, self.place = url, _without_password(url)
+        self._url, self.place = url, without_password(url)
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._db: psycopg.Connection[Any] | None = None
@@ -94,11 +94,3 @@ def _prepare(run: Run) -> None:
             run(statement, ())
         run("CREATE TABLE quarantine_version (version INTEGER NOT NULL)", ())
         run("INSERT INTO quarantine_version VALUES (?)", (VERSION,))
-
-
-def _without_password(url: str) -> str:
-    """The URL for messages."""
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"

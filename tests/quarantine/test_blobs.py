@@ -10,6 +10,7 @@ import pytest
 
 from mailfilter.errors import StoreError
 from mailfilter.stores.blobs import PART, Blobs, FolderBlobs, FsspecBlobs, MemoryBlobs, open_blobs
+from mailfilter.stores.places import without_password
 
 
 @pytest.fixture(params=["memory", "folder", "memory-url", "file-url"])
@@ -120,3 +121,17 @@ def test_young_parts_of_a_folder_stay(tmp_path: Path) -> None:
         os.utime(path, (time.time() - age,) * 2)
     assert blobs.sweep(500.0) == 1
     assert os.listdir(tmp_path / "mails") == [f"young{PART}"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ftp://u:secret@host:21/mails", "ftp://u@host:21/mails"),
+        ("postgresql://u:secret@a:1,b:2/held?sslmode=require", "postgresql://u@a:1,b:2/held?sslmode=require"),
+        ("postgresql://host/held?password=secret&user=u", "postgresql://host/held?password=…&user=u"),
+        ("s3://bucket/folder", "s3://bucket/folder"),
+        ("/var/a:b@c", "/var/a:b@c"),
+    ],
+)
+def test_places_are_shown_without_passwords(url: str, shown: str) -> None:
+    assert without_password(url) == shown
