@@ -16,7 +16,7 @@ from .dnslists import DnsList, ListState, read_list_answer
 from .examination import Line
 from .lookups import DnsAnswer, DnsQuestion, DnsState, Lookup
 from .lookups.watch import ListWatch
-from .lookups.watch_book import Zone, probes
+from .lookups.watch_zone import Zone, probes
 
 
 def short_lines(chain: FilterChain) -> Iterator[Line]:

@@ -42,8 +42,8 @@ def scanner() -> Iterator[FakeClamd]:
 def test_nothing_configured_is_said_and_nothing_is_wrong() -> None:
     found = lines({})
     assert not any(line.wrong for line in found)
-    assert [line.subject for line in found] == ["mailfilter", "settings", "rules", "model", "virus", "dns"]
-    assert "every mail is shown as unscanned" in found[4].text
+    assert [line.subject for line in found] == ["mailfilter", "kernel", "settings", "rules", "model", "virus", "dns"]
+    assert "every mail is shown as unscanned" in found[5].text
 
 
 def test_rules_and_lists_of_senders_are_looked_over() -> None:

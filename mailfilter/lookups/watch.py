@@ -16,8 +16,9 @@ from ..dnslists import chosen_lists
 from ..dnslists.reading import MUTED
 from . import DnsAnswer, DnsQuestion, DnsState, Talk
 from .dns import DnsLookup
-from .watch_book import Book, Probe, Rules, Zone
+from .watch_book import Book, Rules
 from .watch_store import WatchStore
+from .watch_zone import Probe, Zone
 
 if TYPE_CHECKING:
     from ..config import Config

@@ -8,8 +8,9 @@ import pytest
 
 from mailfilter.dnslists import read_lists
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState
-from mailfilter.lookups.watch_book import SOON, TRIAL, UNTESTED, Book, Probe, Rules, Zone, probes
+from mailfilter.lookups.watch_book import SOON, TRIAL, UNTESTED, Book, Rules
 from mailfilter.lookups.watch_store import WatchStore
+from mailfilter.lookups.watch_zone import Probe, Zone, probes
 from mailfilter.testing.clock import FakeClock
 
 (OWN,) = read_lists(
