@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..dnslists.reading import MUTED
 from ..errors import StoreError
 from ..lookups import Answer, DnsAnswer, DnsQuestion, DnsState, Question, ScanAnswer, ScanQuestion, ScanState
 from .table import load, pieces
@@ -54,8 +55,13 @@ class Replay:
 
 
 def plain(question: Question, answer: Answer, now: float) -> dict[str, Any] | None:
-    """An answer as a table keeps it; None for one that nobody was configured to give."""
-    if isinstance(question, DnsQuestion) and isinstance(answer, DnsAnswer) and answer.state is not DnsState.DISABLED:
+    """An answer as a table keeps it; None for one that nobody was configured to give.
+
+    An answer that was withheld, because its list was not believed on that day, is kept as that.
+    """
+    if isinstance(question, DnsQuestion) and isinstance(answer, DnsAnswer):
+        if answer.state is DnsState.DISABLED and not answer.detail.startswith(MUTED):
+            return None
         found = {"state": answer.state.value, "records": answer.records, "ttl": answer.ttl}
         kept = {"alias": answer.alias} if answer.alias else {}
         if answer.detail and not answer.state.known:

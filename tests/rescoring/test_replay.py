@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mailfilter import Config, FilterChain
 from mailfilter.archives import ArchivedMail
 from mailfilter.cli import main
+from mailfilter.dnslists.reading import MUTED
 from mailfilter.errors import StoreError
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState, ScanAnswer, ScanQuestion, ScanState
 from mailfilter.rescoring import Replay, load, rescore
@@ -166,7 +167,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 texts = st.text(max_size=20)
 dns = st.tuples(
     st.builds(DnsQuestion, texts, st.sampled_from(["A", "TXT"])),
-    st.builds(DnsAnswer, st.sampled_from(DnsState), st.lists(texts).map(tuple), st.integers(0, 2**31), texts, texts),
+    st.builds(
+        DnsAnswer,
+        st.sampled_from(DnsState),
+        st.lists(texts).map(tuple),
+        st.integers(0, 2**31),
+        texts | texts.map(MUTED.__add__),
+        texts,
+    ),
 )
 scans = st.tuples(
     st.builds(ScanQuestion, st.binary(max_size=9)),
@@ -178,7 +186,8 @@ scans = st.tuples(
 def test_what_is_kept_is_what_was_said(pair: Any) -> None:
     question, answer = pair
     kept = plain(question, answer, 5.0)
-    assert (kept is None) == (answer.state in (DnsState.DISABLED, ScanState.DISABLED))
+    disabled = answer.state in (DnsState.DISABLED, ScanState.DISABLED)
+    assert (kept is None) == (disabled and not answer.detail.startswith(MUTED))
     if kept is not None:
         again = _read(json.loads(json.dumps(kept)))
         assert again[0] == question
