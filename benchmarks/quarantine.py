@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, default=4, help="processes that store them")
     parser.add_argument("--kills", type=int, default=300, help="how often one of them is killed (kill -9)")
     parser.add_argument("--part", action="append", choices=["healthy", *_DISKS], help="only this part; may repeat")
+    parser.add_argument("--index", metavar="URL", help="postgresql://… of an empty database, for the first part")
     parser.add_argument("--folder", help="where to store; default a folder of its own under the system's")
 
 
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
     for name in args.part or ("healthy", *_DISKS):
         with tempfile.TemporaryDirectory(dir=args.folder, prefix="quarantine-") as place:
             if name == "healthy":
-                found = killed(Path(place), mails, args.processes, kills)
+                found = killed(Path(place), mails, args.processes, kills, args.index)
             else:
                 found = _on_a_small_disk(name, Path(place), min(mails, 1600), args.processes, kills // 3)
         yield {"benchmark": "quarantine", "disk": name, **found}
@@ -41,9 +42,9 @@ def _on_a_small_disk(name: str, place: Path, mails: int, processes: int, kills: 
         return {"skipped": str(error)}
 
 
-def killed(place: Path, mails: int, processes: int, kills: int) -> dict[str, object]:
+def killed(place: Path, mails: int, processes: int, kills: int, index: str | None = None) -> dict[str, object]:
     """A disk that does what it should, processes that are killed at random moments."""
-    torture = Torture(str(place / "q.db"), place, mails, processes)
+    torture = Torture(index or str(place / "q.db"), place, mails, processes, str(place / "q.db.mails"))
     torture.run(kills)
     return torture.count()
 

@@ -46,15 +46,16 @@ def verdict(number: int) -> Verdict:
 class Torture:
     """``mails`` are stored by ``processes``; each of them notes in a file what it was told is stored.
 
-    ``path``  the quarantine's index, its mails beside it; ``notes``  a folder on a disk that nothing happens to.
+    ``path``  the quarantine's index, its mails beside it or in ``blobs``; ``notes``  a folder on a disk that nothing
+    happens to.
     """
 
     path: str
     notes: Path
     mails: int
     processes: int
+    blobs: str = ""
     kills: int = 0
-    refused: int = 0
     seconds: float = 0.0
     _running: dict[int, BaseProcess] = field(default_factory=dict)
 
@@ -81,6 +82,10 @@ class Torture:
         self.stop()
         self.seconds += time.perf_counter() - began
 
+    def open(self) -> Quarantine:
+        """The quarantine."""
+        return Quarantine(self.path, blobs=self.blobs)
+
     def stop(self) -> None:
         """Kill what still runs."""
         for worker in list(self._running):
@@ -98,7 +103,7 @@ class Torture:
 
     def readable(self) -> int:
         """How many of the mails that were reported stored can be read now."""
-        store = Quarantine(self.path)
+        store = self.open()
         try:
             return sum(store.get(receipt) == mail(number) for number, receipt in self.told().items())
         finally:
@@ -131,7 +136,7 @@ class Torture:
         done = self._done(worker)
         notes = os.open(self.notes / f"told-{worker}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         with contextlib.suppress(StoreError):
-            store = Quarantine(self.path)
+            store = self.open()
             for number in range(worker, self.mails, self.processes):
                 if number not in done:
                     receipt = store.hold(mail(number), envelope(number), verdict(number))
@@ -144,7 +149,7 @@ class Torture:
 
     def count(self) -> dict[str, object]:
         """What is there after an audit has set right what it can."""
-        store = Quarantine(self.path)
+        store = self.open()
         audit: Audit = store.verify(grace=0)
         told, numbers = self.told(), {mail(number): number for number in range(self.mails)}
         lost, there, foreign = 0, Counter[int](), 0
@@ -159,7 +164,7 @@ class Torture:
                 there[number] += 1
                 foreign += number < 0
         store.close()
-        names = os.listdir(f"{self.path}.mails")
+        names = os.listdir(self.blobs or f"{self.path}.mails")
         refusals = self.notes / "refused"
         half = sum(name.endswith((PART, ".damaged")) for name in names) + len(audit.damaged) + foreign
         return {

@@ -30,6 +30,11 @@ def test_processes_that_are_killed(tmp_path: Path) -> None:
     assert int(str(found["kills"])) >= 4
 
 
+@pytest.mark.server
+def test_processes_that_share_an_index_in_postgres(tmp_path: Path, database: str) -> None:
+    holds(killed(tmp_path, 120, 3, 20, database), 120)
+
+
 @pytest.mark.parametrize("part", [full, cut_off, read_only])
 def test_a_disk_that_fails(part: object, tmp_path: Path) -> None:
     if os.getuid() != 0:
