@@ -10,6 +10,7 @@ The idea is that of q-gram filters (Rabin and Karp 1987 for many patterns), samp
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -28,16 +29,14 @@ _SHIFT = np.uint32(32 - _BITS)
 _BLANK = "\t\n\v\f\r-/_\\|=+~<>"
 _DROPPED = b"\0'\"`!#$%&()*,.:;?@[]^{}"
 _TABLE = bytes(ord(" ") if chr(code) in _BLANK else code + 32 if 65 <= code <= 90 else code for code in range(256))
-_REPLACED = {
-    b"\xc2": {"\u00ad": "", "\u00a0": " ", "\u00b4": ""},
-    b"\xcd": {"\u034f": ""},
-    b"\xe2": {**dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060‘’“”„…", ""), "–": " ", "—": " "},
-    b"\xef": {"\ufeff": ""},
-}
-"""What is dropped (unseen, quotes) or is a blank, by the first byte in UTF-8, which is quickly looked for."""
-_MARKS = {first: [(mark.encode(), to.encode()) for mark, to in marks.items()] for first, marks in _REPLACED.items()}
+_UNSEEN = re.compile(rb"\xe2(?:\x80[\x8b-\x8f\x98-\x9e\xa6]|\x81\xa0)")
+"""Zero-width characters, curly quotes and dots, in UTF-8."""
+_ALSO_UNSEEN = re.compile(rb"\xc2[\xad\xb4]|\xcd\x8f|\xef\xbb\xbf")
+"""Soft hyphen, accent, joiner, byte order mark."""
+_GAP = re.compile(rb"\xe2\x80[\x93\x94]|\xc2\xa0")
+"""Dashes and the no-break space."""
 _STYLED = (b"\xf0\x9d", b"\xf0\x9f\x84", b"\xf0\x9f\x85", b"\xef\xbc", b"\xef\xbd", b"\xe2\x93")
-"""Beginnings, in UTF-8, of letters that stand for plain ones: mathematical, in squares, full-width, in circles."""
+"""Beginnings of letters that stand for plain ones: mathematical, in squares, full-width, in circles."""
 
 
 def plain(text: str) -> bytes:
@@ -49,12 +48,15 @@ def plain(text: str) -> bytes:
         raw = text.encode()
     else:
         raw = text.lower().encode("utf-8", "replace")
-        if (b"\xf0" in raw or b"\xef" in raw or b"\xe2" in raw) and any(map(raw.__contains__, _STYLED)):
+        rare = b"\xf0" in raw or b"\xef" in raw or b"\xe2" in raw
+        if rare and any(map(raw.__contains__, _STYLED)):
             raw = unicodedata.normalize("NFKC", text).lower().encode("utf-8", "replace")
-        for first, marks in _MARKS.items():
-            if first in raw:
-                for mark, instead in marks:
-                    raw = raw.replace(mark, instead)
+        if b"\xe2" in raw:
+            raw = _UNSEEN.sub(b"", raw)
+        if b"\xc2" in raw or b"\xcd" in raw or b"\xef" in raw:
+            raw = _ALSO_UNSEEN.sub(b"", raw)
+        if b"\xe2" in raw or b"\xc2" in raw:
+            raw = _GAP.sub(b" ", raw)
     return b" %b " % raw.replace(b" \n", b" ").translate(_TABLE, _DROPPED)
 
 
@@ -113,7 +115,7 @@ def _rarest(text: bytes) -> int:
     Words are common and pairs of words are not; what stands at a gap is compared least often.
     """
     words = text.split(b" ")
-    weight = b" ".join(bytes([min(len(word), 9)]) * len(word) for word in words)
+    weight = b"\0".join(bytes([min(len(word), 9)]) * len(word) for word in words)
     return max(
         range(len(text) - SHORTEST + 1),
         key=lambda at: (b" " in text[at + 3 : at + SHORTEST - 3], sum(weight[at : at + SHORTEST])),
