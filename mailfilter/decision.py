@@ -71,6 +71,8 @@ class Reason(IntEnum):
     """The sender is on the allow list and is proved to be who is meant there: the score does not count."""
     OVER_LIMIT = 8
     """A limit on how much may pass was passed (`mailfilter.counters`)."""
+    NOT_DELIVERED = 9
+    """It was to be handed on, and the next server did not take it (`mailfilter.mta`)."""
 
 
 class GreylistState(IntEnum):

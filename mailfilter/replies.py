@@ -70,12 +70,14 @@ _REFUSED = {
     Reason.NOT_WANTED: (554, "MF-CONTENT", "Refused: this mail holds what is not accepted here"),
     Reason.DENIED: (550, "MF-DENIED", "Refused: mail from this sender is not accepted here"),
     Reason.OVER_LIMIT: (550, "MF-LIMIT", "Refused: more mail has come than may pass"),
+    Reason.NOT_DELIVERED: (550, "MF-NEXT-HOP", "Refused by the next server"),
 }
 _SPAM = (550, "MF-SPAM", "Refused as spam, score {score}")
 _FOR_NOW = {
     Reason.NOT_KNOWN: ("4.7.1", "MF-UNEXAMINED", "This mail cannot be examined now, please try again later"),
     Reason.OVER_LIMIT: ("4.7.1", "MF-LIMIT", "More mail has come than may pass now, please try again later"),
     Reason.NOT_STORED: ("4.3.0", "MF-STORE", "This mail cannot be stored now, please try again later"),
+    Reason.NOT_DELIVERED: ("4.4.0", "MF-NEXT-HOP", "This mail cannot be handed on now, please try again later"),
 }
 
 
