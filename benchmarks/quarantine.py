@@ -45,6 +45,7 @@ def _on_a_small_disk(name: str, place: Path, mails: int, processes: int, kills: 
 def killed(place: Path, mails: int, processes: int, kills: int, index: str | None = None) -> dict[str, object]:
     """A disk that does what it should, processes that are killed at random moments."""
     torture = Torture(index or str(place / "q.db"), place, mails, processes, str(place / "q.db.mails"))
+    torture.open().close()  # what is imported for it is there in every process, which is killed at work then
     torture.run(kills)
     return torture.count()
 
