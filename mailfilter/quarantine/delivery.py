@@ -15,7 +15,6 @@ from collections.abc import Collection
 from ..envelope import Envelope
 from ..errors import SettingError, StoreError
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _ADDRESS = re.compile(r"[^\x00-\x20\x7f<>]*")
 """What cannot end a command and begin another; the server knows better what an address is."""
 _TIMEOUT = 60.0
@@ -62,7 +61,7 @@ class SmtpDelivery:
 
 def on_the_wire(raw: bytes) -> bytes:
     """The lines of a mail as SMTP sends them, before dots are doubled."""
-    lines = _LINE_END.sub(b"\r\n", raw)
+    lines = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
 
 

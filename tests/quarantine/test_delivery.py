@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,13 @@ def test_what_smtp_cannot_carry_becomes_line_ends(smtp: tuple[Server, SmtpDelive
     assert on_the_wire(raw) == wire
     deliver(TO, raw)
     assert [content for _, _, content, _ in server.got] == [wire]
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"a", b"."]), max_size=12).map(b"".join))
+def test_every_end_of_a_line_is_one(raw: bytes) -> None:
+    wire = on_the_wire(raw)
+    assert wire.removesuffix(b"\r\n") == re.sub(rb"\r\n|\r|\n", b"\r\n", raw).removesuffix(b"\r\n")
+    assert wire.endswith(b"\r\n")
 
 
 @pytest.mark.parametrize("ending", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n", b"\r\n.\r", b"\r\n.\r\n"])
