@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -87,6 +88,9 @@ class SqliteIndex(SqlIndex):
 
     def _open(self) -> sqlite3.Connection:
         name, uri = self.place, _lies_still(self.place)
+        if name != ":memory:":
+            with contextlib.suppress(OSError):  # SQLite says it better; others need not read who writes to whom
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         if uri:
             name = f"{Path(os.path.abspath(name)).as_uri()}?immutable=1"
         db = sqlite3.connect(name, timeout=_SECONDS, isolation_level=None, check_same_thread=False, uri=uri)

@@ -233,6 +233,13 @@ def test_a_database_that_is_not_there_is_said_without_its_password() -> None:
     assert "hidden" not in str(caught.value)
 
 
+def test_others_cannot_read_who_writes_to_whom(tmp_path: Path) -> None:
+    index = SqliteIndex(str(tmp_path / "q.db"))
+    index.add(ROW)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    index.close()
+
+
 def test_tables_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
     index = SqliteIndex(str(tmp_path / "q.db"))
     index._db.execute("PRAGMA user_version=9")
