@@ -144,6 +144,18 @@ def test_a_dead_port_is_noticed_at_once() -> None:
     assert time.monotonic() - begun < 2.0
 
 
+def test_a_dead_tcp_port_after_truncation_is_noticed_at_once() -> None:
+    with FakeDns(RECORDS, failures={"bl.test": "truncated"}) as server, FakeDns(RECORDS) as good:
+        server._tcp.shutdown(socket.SHUT_RDWR)
+        server._tcp.close()
+        begun = time.monotonic()
+        answer = both(DnsLookup([server.address]), "bl.test", seconds=10.0)
+        assert answer.state is MALFORMED
+        assert "not to be had by TCP: connection refused" in answer.detail
+        assert both(DnsLookup([server.address, good.address]), "bl.test").records == LISTED
+        assert time.monotonic() - begun < 3.0
+
+
 def test_a_server_that_does_not_answer_is_asked_last_for_a_while() -> None:
     with FakeDns(failures={"test": "timeout"}) as mute, FakeDns(RECORDS) as good:
         lookup = DnsLookup([mute.address, good.address], patience=0.1)
