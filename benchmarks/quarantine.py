@@ -66,7 +66,7 @@ def full(place: Path, small: Disk, mails: int, processes: int, kills: int) -> di
 def cut_off(place: Path, small: Disk, mails: int, processes: int, kills: int) -> dict[str, object]:
     """The power goes in the midst of storing; after a restart all that was reported is there."""
     torture = Torture(str(small.folder / "q.db"), place, mails, processes)
-    torture.run(kills // 2, until=lambda: len(torture.told()) >= mails // 3, then=small.cut_off)
+    torture.run(kills // 2, until=lambda: len(torture.told()) >= mails // 3, then=small.cut_off, pause=0.02)
     before = len(torture.told())
     torture.run(0, seconds=60, until=lambda: _refused(place) >= 5 * processes)
     small.come_back()
@@ -77,7 +77,7 @@ def cut_off(place: Path, small: Disk, mails: int, processes: int, kills: int) ->
 def read_only(place: Path, small: Disk, mails: int, processes: int, kills: int) -> dict[str, object]:
     """Processes that are killed find a disk that cannot be written any more; what was stored can still be read."""
     torture = Torture(str(small.folder / "q.db"), place, mails, processes)
-    torture.run(kills // 2, until=lambda: len(torture.told()) >= mails // 3)
+    torture.run(kills // 2, until=lambda: len(torture.told()) >= mails // 3, pause=0.02)
     small.protect(True)
     before = torture.told()
     torture.run(kills // 2, seed=2, seconds=60, until=lambda: _refused(place) >= 5 * processes)

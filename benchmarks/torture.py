@@ -66,16 +66,17 @@ class Torture:
         seconds: float = 3600.0,
         until: Callable[[], bool] = lambda: False,
         then: Callable[[], None] = lambda: None,
+        pause: float = 0.2,
     ) -> None:
-        """Store until all is stored (or ``until`` says so), killing at random moments, each time another process;
-        at the end do ``then``, while the processes still run."""
+        """Store until all is stored (or ``until`` says so), killing at random moments, at most
+        ``pause`` seconds apart; at the end do ``then``, while the processes still run."""
         chance, began, first = random.Random(seed), time.perf_counter(), self.kills
         while time.perf_counter() - began < seconds and not until():
             for worker in range(self.processes):
                 self._keep_going(worker)
             if not self._running:
                 break
-            time.sleep(0.002 + 0.2 * chance.random() ** 3)
+            time.sleep(0.002 + pause * chance.random() ** 3)
             if self.kills - first < kills and self._running:
                 self._kill(chance.choice(sorted(self._running)))
         then()
