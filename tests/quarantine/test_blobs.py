@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from mailfilter.errors import StoreError
+from mailfilter.errors import MissingExtraError, StoreError
 from mailfilter.stores.blobs import PART, Blobs, FolderBlobs, FsspecBlobs, MemoryBlobs, open_blobs
 from mailfilter.stores.places import without_password
 
@@ -135,3 +136,9 @@ def test_young_parts_of_a_folder_stay(tmp_path: Path) -> None:
 )
 def test_places_are_shown_without_passwords(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mailfilter\[fsspec\]'"):
+        open_blobs("s3://bucket/folder")

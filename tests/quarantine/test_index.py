@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailfilter.errors import StoreError
+from mailfilter.errors import MissingExtraError, StoreError
 from mailfilter.stores import index_sql
 from mailfilter.stores.index import Index, Place, Query, Recipient, Row, Unseen, open_index
 from mailfilter.stores.index_sqlite import SqliteIndex
@@ -257,3 +258,9 @@ def test_tables_of_a_newer_version_in_postgres_are_left_alone(database: str) -> 
         db.execute("UPDATE quarantine_version SET version = 9")
     with pytest.raises(StoreError, match="made by a newer version of mailfilter"):
         open_index(database)
+
+
+def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mailfilter\[postgres\]'"):
+        open_index("postgresql://host/held")
