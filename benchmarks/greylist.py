@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--url", default="", help="a Redis to use, emptied of nothing, instead of one that is started")
     parser.add_argument("--checks", type=int, default=1_000_000, metavar="N")
-    parser.add_argument("--batch", type=int, default=512, metavar="N", help="mails asked about at once")
+    parser.add_argument("--batch", type=int, default=2048, metavar="N", help="mails asked about at once")
 
 
 def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:

@@ -83,13 +83,12 @@ def settle(attempt: Attempt, values: Values, changes: Changes, timing: Timing, n
     passed, first = False, None
     for key, role in zip(attempt.keys, attempt.roles, strict=True):
         value = values.get(key)
-        if value is None:
-            continue
-        if value[:1] == b"k":
-            passed = True
-        elif role & WAITS:
-            since = min(float(value[1:]), now)
-            first = since if first is None else min(first, since)
+        if value is not None:
+            if value[:1] == b"k":
+                passed = True
+            elif role & WAITS:
+                since = min(float(value[1:]), now)
+                first = since if first is None else min(first, since)
     since = now if first is None else first
     wait = 0 if passed else math.ceil(max(since + timing.wait - now, 0.0))
     if wait == 0:

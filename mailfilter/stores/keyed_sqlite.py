@@ -52,7 +52,7 @@ class SqliteStore:
         def step(values: Values, changes: Changes) -> list[int]:
             return [settle(one, values, changes, timing, now) for one in attempts]
 
-        return self._decided((key for one in attempts for key in one.keys), step, now)
+        return self._decided([key for one in attempts for key in one.keys], step, now)
 
     def tally(self, tallies: Sequence[Tally], now: float) -> list[tuple[int, ...]]:
         """See `KeyedStore.tally`."""
