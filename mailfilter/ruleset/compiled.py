@@ -14,13 +14,14 @@ import regex
 from ..envelope import Envelope
 from ..message import Message
 from .cache import Cache
+from .charclasses import PatternError
 from .evals import FUNCTIONS
 from .exact import Budget, Exact
 from .facts import Facts, is_special
 from .groups import Group, Hits, Pending, Target, resolve
 from .lean import shortened
 from .metas import Metas, Values
-from .patterns import PatternError
+from .patterns import Pattern
 from .relax import is_costly
 from .rules import PATTERN_KINDS, Fault, Kind, Rule, RuleSet, Severity
 from .spelling import Text
@@ -108,9 +109,10 @@ class CompiledRules:
         self.timeouts: Counter[str] = Counter()
         self.faults: list[Fault] = []
         self._scores = scores or {}
-        self.running = {rule.name: rule for rule in rules.rules.values() if self._runs(rule)}
         compiler = _compiler(cache, fast, progress)
         self._shorter = compiler.choices.shorter if compiler else shortened
+        costly = compiler.choices.costly if compiler else is_costly
+        self.running = {rule.name: rule for rule in rules.rules.values() if self._runs(rule, costly)}
         self.cache_notes: Sequence[str] = compiler.cache.notes if compiler else ()
         self.is_fast = compiler is not None
         self._make_groups(compiler)
@@ -134,7 +136,7 @@ class CompiledRules:
         """Whether a rule is switched off by its own score of 0, and the settings say nothing else."""
         return rule.points == 0 and rule.name not in self._scores
 
-    def _runs(self, rule: Rule) -> bool:
+    def _runs(self, rule: Rule, costly: Callable[[Pattern], bool]) -> bool:
         if rule.is_net or self.is_off(rule):
             return False
         if rule.kind is Kind.META:
@@ -149,7 +151,7 @@ class CompiledRules:
             reason, detail = "pattern over the engine's limit", f"{len(rule.pattern.exact)} characters of {MAX_PATTERN}"
             self.faults.append(Fault(rule.place, rule.name, Severity.UNSUPPORTED, reason, detail))
             return False
-        if is_costly(rule.pattern.exact, rule.pattern.flags):
+        if costly(rule.pattern):
             reason = "too slow: a long group is repeated"
             self.faults.append(Fault(rule.place, rule.name, Severity.UNSUPPORTED, reason))
             return False

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from .charclasses import PatternError
 from .expressions import ExpressionError, parse
 from .lines import Line, language
-from .patterns import Pattern, PatternError, parse_pattern, split_delimiters, translate
+from .patterns import Pattern, parse_pattern, split_delimiters, translate
 from .rules import Fault, Kind, Place, Rule, Scores, Severity
 from .tags import Tags
 

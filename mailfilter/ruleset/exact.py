@@ -1,6 +1,7 @@
 """The bounded engine: `regex` with a time limit, for patterns that hyperscan cannot decide, and for all without it.
 
-Time is given out by a `Budget`: so much for one rule in one mail, and ten times that for all rules of the mail.
+Time is given out by a `Budget`: so much for one rule in one mail, and ten times that for all rules of the mail.  A
+rule that takes longer than it may (the engine looks at the clock now and then only) takes it from no other rule.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from functools import cached_property
 
 import regex
 
+from .charclasses import PatternError
 from .literals import required
-from .patterns import Pattern, PatternError
+from .patterns import Pattern
 from .tree import DOT_ALL, FAILURES, codes_of, parse, walk
 
 _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
@@ -138,7 +140,7 @@ class Exact:
         if left <= 0:
             budget.cut_off[self.rule] = None
             return 0
-        start = time.perf_counter()
+        start = time.thread_time()
         found = 0
         try:
             compiled = self.compiled_for_lines if lines and self.in_lines else self.compiled
@@ -161,10 +163,10 @@ class Exact:
             budget.cut_off[self.rule] = None
         except (MemoryError, RecursionError, PatternError):
             budget.cut_off[self.rule] = None
-        used = time.perf_counter() - start
+        used = time.thread_time() - start
         if used > 0.0005:
             budget.spent[self.rule] = budget.spent.get(self.rule, 0.0) + used
-            budget.mail -= used
+            budget.mail -= min(used, left)
         return found
 
 

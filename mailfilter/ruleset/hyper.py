@@ -20,7 +20,7 @@ from .groups import FirstLook, Seen, Target
 from .lean import WORTH, shortened
 from .literals import required
 from .patterns import Pattern
-from .relax import relaxed
+from .relax import COSTLY, is_costly, relaxed
 from .spelling import Text, spelled
 
 Choice = list[Any]
@@ -292,6 +292,17 @@ class Choices:
             return pattern if known else None
         text = known[0].encode("latin-1")
         return Pattern(pattern.source, text, text, known[1])
+
+    def costly(self, pattern: Pattern) -> bool:
+        """`relax.is_costly`, remembered."""
+        if len(pattern.exact) < 2 * COSTLY:
+            return False
+        key = self.key("costly", pattern)
+        known = self.get(key)
+        if known is None:
+            known = [0] if is_costly(pattern) else []
+            self.put(key, known)
+        return bool(known)
 
     def write(self) -> None:
         """Keep everything that was used, and what others kept meanwhile."""

@@ -10,32 +10,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .charclasses import CLASSES, NEVER, PatternError, read_class, read_code
+
 _DELIMITERS = {"{": "}", "(": ")", "<": ">", "[": "]"}
 _FLAGS = frozenset("imsxnaudlp")
-_CLASSES = {"h": r"\t\x20", "v": r"\n\x0b\f\r", "N": None, "R": None}
-_POSIX = {
-    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
-    "blank": r"\t\x20", "punct": r"!-/:-@\[-`{-~", "print": r"\x20-~", "graph": "!-~", "cntrl": r"\x00-\x1f\x7f",
-    "xdigit": "0-9A-Fa-f", "word": r"\w", "ascii": r"\x00-\x7f",
-}  # fmt: skip
-_NOT_POSIX = {
-    "alpha": r"\x00-@\[-`{-\xff", "digit": r"\D", "alnum": r"\x00-/:-@\[-`{-\xff", "upper": r"\x00-@\[-\xff",
-    "lower": r"\x00-`{-\xff", "space": r"\S", "blank": r"\x00-\x08\n-\x1f!-\xff",
-    "punct": r"\x00-\x200-9A-Za-z\x7f-\xff",
-    "print": r"\x00-\x1f\x7f-\xff", "graph": r"\x00-\x20\x7f-\xff", "cntrl": r"\x20-~\x80-\xff",
-    "xdigit": r"\x00-/:-@G-`g-\xff", "word": r"\W", "ascii": r"\x80-\xff",
-}  # fmt: skip
 _QUANTIFIER = re.compile(r"\{\s*(\d{1,5})?\s*(,)?\s*(\d{1,5})?\s*\}")
-_POSIX_CLASS = re.compile(r"\[:(\^?)([a-z]+):\]")
-_HEX = re.compile(r"[0-9A-Fa-f]{1,2}")
-_OCTAL = re.compile(r"[0-7]{1,3}")
-_NEVER = ("[^\\x00-\\xff]", "(?!)")
 MAX_PATTERN = 500_000
 """Characters of a pattern."""
-
-
-class PatternError(ValueError):
-    """A pattern that is not one; the message says why."""
 
 
 class Pattern(NamedTuple):
@@ -107,7 +88,8 @@ class _Writer:
             if char == "\\":
                 self.escape()
             elif char == "[":
-                self.char_class()
+                fast, exact, self.at = read_class(text, self.at)
+                self.put(fast, exact)
             elif char == "(":
                 self.group()
             elif char == "{":
@@ -190,7 +172,7 @@ class _Writer:
         elif char in "hHvVNR":
             spelled = {"N": "[^\\n]", "R": "(?:\\r\\n|[\\n\\x0b\\f\\r])"}.get(char)
             negated = "^" if char.isupper() else ""
-            self.put(spelled or f"[{negated}{_CLASSES[char.lower()]}]")
+            self.put(spelled or f"[{negated}{CLASSES[char.lower()]}]")
             self.at += 2
         elif char in "gk":
             self.reference(char)
@@ -205,8 +187,8 @@ class _Writer:
             self.put("\\" + char if char not in "/\"'`#@%&,;:<>=~!_ " else char)
             self.at += 2
         else:
-            code = self.code()
-            self.put(f"\\x{code:02x}" if code < 256 else _NEVER[0], None if code < 256 else _NEVER[1])
+            code, self.at = read_code(self.text, self.at)
+            self.put(f"\\x{code:02x}" if code < 256 else NEVER[0], None if code < 256 else NEVER[1])
 
     def quoted(self) -> None:
         """``\\Q…\\E``"""
@@ -229,110 +211,3 @@ class _Writer:
             name = match[2] or match[3] or match[4]
             self.put(f"\\k<{name}>", f"(?P={name})")
         self.at = match.end()
-
-    def code(self) -> int:
-        """The character that an escape stands for; moves on.  Raises `PatternError` for one that is not known."""
-        text, at = self.text, self.at
-        char = text[at + 1 : at + 2]
-        simple = {"e": 27, "a": 7, "n": 10, "r": 13, "t": 9, "f": 12}
-        if char in simple:
-            self.at += 2
-            return simple[char]
-        if char == "x":
-            if wide := re.compile(r"\\x\{\s*([0-9A-Fa-f]*)\s*\}").match(text, at):
-                self.at = wide.end()
-                return int(wide[1] or "0", 16)
-            digits = _HEX.match(text, at + 2)
-            self.at = digits.end() if digits else at + 2
-            return int(digits[0], 16) if digits else 0
-        if char == "c" and at + 2 < len(text):
-            self.at += 3
-            return ord(text[at + 2].upper()) ^ 64
-        if char in "01234567" and (octal := _OCTAL.match(text, at + 1)):
-            self.at = octal.end()
-            return int(octal[0], 8) & 0xFF
-        if char == "o" and (braced := re.compile(r"\\o\{([0-7]+)\}").match(text, at)):
-            self.at = braced.end()
-            return int(braced[1], 8)
-        if char.isalpha():
-            raise PatternError(f"unknown escape \\{char}")
-        self.at += 2
-        return ord(char) if char else 92
-
-    def char_class(self) -> None:
-        """A class: every member is written so that both engines read it in the same way."""
-        text = self.text
-        self.at += 1
-        out = ["["]
-        if text.startswith("^", self.at):
-            out.append("^")
-            self.at += 1
-        members: list[str] = []
-        first = True
-        while True:
-            if self.at >= len(text):
-                raise PatternError("an unclosed [")
-            if text[self.at] == "]" and not first:
-                self.at += 1
-                break
-            first = False
-            members.append(self.member())
-        kept = [member for member in members if member]
-        if not kept:
-            self.put(*(_NEVER if len(out) == 1 else ("[\\x00-\\xff]", None)))
-            return
-        self.put("".join(out + kept) + "]")
-
-    def member(self) -> str:
-        """One member or range of a class, ``""`` if no byte is in it."""
-        if match := _POSIX_CLASS.match(self.text, self.at):
-            table = _NOT_POSIX if match[1] else _POSIX
-            if match[2] not in table:
-                raise PatternError(f"no POSIX class [:{match[2]}:]")
-            self.at = match.end()
-            return table[match[2]]
-        low = self.atom()
-        if isinstance(low, str):
-            return low
-        text = self.text
-        if text.startswith("-", self.at) and not text.startswith("-]", self.at) and self.at + 1 < len(text):
-            mark = self.at
-            self.at += 1
-            high = self.atom() if not _POSIX_CLASS.match(text, self.at) else ""
-            if isinstance(high, int):
-                if high < low:
-                    raise PatternError(f"an empty range in a class: {text[mark - 1 : self.at]!r}")
-                if low > 255:
-                    return ""
-                return f"{_byte(low)}-{_byte(min(high, 255))}"
-            self.at = mark
-        return _byte(low) if low < 256 else ""
-
-    def atom(self) -> int | str:
-        """A character's code, or a class within a class as text."""
-        char = self.text[self.at]
-        if char != "\\":
-            self.at += 1
-            return ord(char)
-        after = self.text[self.at + 1 : self.at + 2]
-        if after and after in "wWdDsS":
-            self.at += 2
-            return "\\" + after
-        if after in ("h", "v"):
-            self.at += 2
-            return _CLASSES[after] or ""
-        if after == "b":
-            self.at += 2
-            return 8
-        if after in ("p", "P", "N", "H", "V", "R", "X"):
-            raise PatternError(f"\\{after} in a class is not supported")
-        if after in ("E", "Q"):
-            self.at += 2
-            return ""
-        return self.code()
-
-
-def _byte(code: int) -> str:
-    """A byte as a member of a class."""
-    char = chr(code)
-    return char if code < 128 and char.isalnum() else f"\\x{code:02x}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .patterns import Pattern
 from .tree import CATEGORIES, FAILURES, FLAGS, REPEATS, char, parse, trimmed, walk
 
 MAX_LENGTH = 3_000
@@ -37,12 +38,12 @@ class _Unknown(Exception):
     """An element that is not known."""
 
 
-def is_costly(pattern: bytes, flags: str) -> bool:
+def is_costly(pattern: Pattern) -> bool:
     """Whether a long group is repeated: such patterns take the exact engine milliseconds a kilobyte."""
-    if len(pattern) < 2 * COSTLY:
+    if len(pattern.exact) < 2 * COSTLY:
         return False
     try:
-        return _has_long_repeat(parse(pattern, flags)[0])
+        return _has_long_repeat(parse(pattern.exact, pattern.flags)[0])
     except FAILURES:
         return False
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
+from . import tree
 from .relax import without_high
-from .tree import ALL_CODES, CATEGORIES, FAILURES, FLAGS, REPEATS, bare, char, codes_of, parse, trimmed, walk
-from .tree import byte_class as a_class
+from .tree import FAILURES, FLAGS, REPEATS, bare, codes_of, parse, trimmed, walk
 
 MAX_DEPTH = 40
 """Groups within each other, references followed."""
@@ -59,7 +59,7 @@ def spelled(pattern: bytes, flags: str, text: Text, loose: bool = False) -> Spel
     """
     try:
         parsed, flags = parse(pattern, flags)
-        if _size(parsed) > MAX_SIZE:
+        if tree.size(parsed) > MAX_SIZE:
             return None
         items = bare(parsed)
         if not items:
@@ -152,12 +152,12 @@ class _Writer:
         """One character, or a class: without the line end unless the line may end there."""
         codes = codes_of(name, value, self.flags)
         if 10 not in codes or self.text is Text.WHOLE:
-            return _written(name, value, self.flags)
+            return tree.written(name, value, self.flags)
         if rest is Rest.DOLLAR:
             raise _Hard
         if rest is Rest.EMPTY:
-            return _written(name, value, self.flags)
-        return a_class(codes - {10})
+            return tree.written(name, value, self.flags)
+        return tree.byte_class(codes - {10})
 
     def group(self, value: Any, rest: Rest, start: bool, end: bool) -> str:
         _, added, dropped, items = value
@@ -213,7 +213,7 @@ class _Writer:
     def look(self, negative: bool, direction: int, items: Any, rest: Rest, start: bool, end: bool) -> str:
         """Look-around: at the ends of a pattern it can be matched, within it is left out."""
         if not negative and ((direction < 0 and start) or (direction > 0 and end)):
-            if _is_last_line_end(items):
+            if tree.is_last_line_end(items):
                 return "\\Z" if self.text is Text.WHOLE else "$"
             return f"(?:{self.sequence(items, rest, start, end)})"
         if negative and len(items) == 1 and ((direction < 0 and start) or (direction > 0 and end)):
@@ -225,7 +225,7 @@ class _Writer:
 
     def no_neighbour(self, codes: frozenset[int], direction: int) -> str:
         """Any other character, or none at all."""
-        others = ALL_CODES - codes
+        others = tree.ALL_CODES - codes
         whole = self.text is Text.WHOLE
         if direction < 0:
             edge = "\\A" if whole else "^"
@@ -233,7 +233,7 @@ class _Writer:
             edge = "\\z" if whole else "" if self.text is Text.ENDED and 10 in codes else "$"
         if not whole:
             others -= {10}
-        texts = [text for text in (edge, a_class(others) if others else "") if text]
+        texts = [text for text in (edge, tree.byte_class(others) if others else "") if text]
         return f"(?:{'|'.join(texts)})" if texts else "[^\\x00-\\xff]"
 
     def after(self, name: str, value: Any, end: bool) -> Rest:
@@ -250,7 +250,7 @@ class _Writer:
                     str(value), Rest.MORE
                 )
             case "ASSERT":
-                if _is_last_line_end(value[1]):
+                if tree.is_last_line_end(value[1]):
                     return Rest.DOLLAR
                 return self.after_all(value[1], end) if value[0] > 0 else Rest.EMPTY
             case "ASSERT_NOT":
@@ -315,55 +315,3 @@ def _changed(flags: str, added: int, dropped: int) -> str:
     on = {letter for letter, flag in FLAGS if added & flag}
     off = {letter for letter, flag in FLAGS if dropped & flag}
     return "".join(sorted({*flags, *on} - off))
-
-
-def _written(name: str, value: Any, flags: str) -> str:
-    """A single character's text as it is."""
-    match name:
-        case "LITERAL":
-            return char(value)
-        case "NOT_LITERAL":
-            return f"[^{char(value)}]"
-        case "ANY":
-            return "[\\x00-\\xff]" if "s" in flags else "[^\\n]"
-    out = []
-    for operation, member in value:
-        match str(operation):
-            case "NEGATE":
-                out.append("^")
-            case "LITERAL":
-                out.append(char(member))
-            case "RANGE":
-                out.append(f"{char(member[0])}-{char(member[1])}")
-            case "CATEGORY":
-                out.append(CATEGORIES[str(member)])
-            case other:
-                raise _Unknown(other)
-    return "[" + "".join(out) + "]"
-
-
-def _size(items: Any) -> int:
-    """How many characters a sequence has when its repeats are written out."""
-    total = 0
-    for operation, value in items:
-        match str(operation):
-            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-                times = value[0] + 1 if str(value[1]) == "MAXREPEAT" else int(value[1])
-                total += times * _size(value[2])
-            case "SUBPATTERN":
-                total += _size(value[3])
-            case "ATOMIC_GROUP":
-                total += _size(value)
-            case "BRANCH":
-                total += sum(map(_size, value[1]))
-            case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
-                total += 1
-    return total
-
-
-def _is_last_line_end(items: Any) -> bool:
-    """Whether a look-ahead is what Perl's ``\\Z`` was written as."""
-    if len(items) != 2 or str(items[1][1]) != "AT_END_STRING" or str(items[0][0]) not in REPEATS:
-        return False
-    low, high, body = items[0][1]
-    return (low, high) == (0, 1) and [(str(name), value) for name, value in body] == [("LITERAL", 10)]

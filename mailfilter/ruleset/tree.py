@@ -138,3 +138,55 @@ def bare(items: Any) -> list[Any]:
 
 def _looks_around(items: Any) -> bool:
     return any(name == "AT" or name.startswith("ASSERT") for name, _ in walk(items))
+
+
+def written(name: str, value: Any, flags: str) -> str:
+    """A single character's text as it is."""
+    match name:
+        case "LITERAL":
+            return char(value)
+        case "NOT_LITERAL":
+            return f"[^{char(value)}]"
+        case "ANY":
+            return "[\\x00-\\xff]" if "s" in flags else "[^\\n]"
+    out = []
+    for operation, member in value:
+        match str(operation):
+            case "NEGATE":
+                out.append("^")
+            case "LITERAL":
+                out.append(char(member))
+            case "RANGE":
+                out.append(f"{char(member[0])}-{char(member[1])}")
+            case "CATEGORY":
+                out.append(CATEGORIES[str(member)])
+            case other:
+                raise ValueError(other)
+    return "[" + "".join(out) + "]"
+
+
+def size(items: Any) -> int:
+    """How many characters a sequence has when its repeats are written out."""
+    total = 0
+    for operation, value in items:
+        match str(operation):
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                times = value[0] + 1 if str(value[1]) == "MAXREPEAT" else int(value[1])
+                total += times * size(value[2])
+            case "SUBPATTERN":
+                total += size(value[3])
+            case "ATOMIC_GROUP":
+                total += size(value)
+            case "BRANCH":
+                total += sum(map(size, value[1]))
+            case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
+                total += 1
+    return total
+
+
+def is_last_line_end(items: Any) -> bool:
+    """Whether a look-ahead is what Perl's ``\\Z`` was written as."""
+    if len(items) != 2 or str(items[1][1]) != "AT_END_STRING" or str(items[0][0]) not in REPEATS:
+        return False
+    low, high, body = items[0][1]
+    return (low, high) == (0, 1) and [(str(name), value) for name, value in body] == [("LITERAL", 10)]

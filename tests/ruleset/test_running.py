@@ -139,6 +139,40 @@ def test_scores_switch_rules_on() -> None:
     assert compiled.points(rules.rules["B"]) == 0
 
 
+@pytest.mark.parametrize("fast", ENGINES)
+def test_a_slow_rule_is_cut_off_and_the_others_run(fast: bool) -> None:
+    slow = "".join(f"body SLOW{n} /(x+x+)+\\1y(?!!)!{{1,{n + 2}}}/\n" for n in range(3))
+    others = "body __SLOW /(x+x+)+\\1y(?!!)!/\nmeta M __SLOW || LAST\nbody LAST /First/\nuri U /example/\n"
+    rules = read_text(slow + others)
+    compiled = CompiledRules(rules, cache="", fast=fast, timeout=0.02)
+    mail = Message(MAIL + b"\n" + b"x" * 400 + b"y!!! http://www.example.com/\n")
+    for subrules in (True, False):
+        found = compiled.run(mail, subrules=subrules)
+        assert {"LAST", "U", "M"} <= set(found.hits)
+        assert {"SLOW0", "SLOW1", "SLOW2"} <= set(found.cut_off)
+    assert compiled.timeouts["SLOW0"] == 2
+
+
+@pytest.mark.parametrize("fast", ENGINES)
+def test_subrules_that_nobody_asks_for_change_nothing(fast: bool) -> None:
+    rules = read_text(
+        "body __A /(?!z)First/\nbody __B /(?!z)nothing/\nbody __C /(?!z)line/\nbody D /First/\n"
+        "meta AND __A && __C\nmeta NOT D && !__B\nmeta OR __B || __A\nmeta SUM (__A + __B + __C) >= 2\nmeta NONE __B && __A\n"  # noqa: E501
+    )
+    compiled = CompiledRules(rules, cache="", fast=fast)
+    every = {name for name in compiled.run(Message(MAIL)).hits if not name.startswith("__")}
+    some = {name for name in compiled.run(Message(MAIL), subrules=False).hits if not name.startswith("__")}
+    assert every == some == {"AND", "NOT", "OR", "SUM", "D"}
+
+
+@pytest.mark.parametrize("fast", ENGINES)
+def test_several_mails_at_once_are_single_mails(fast: bool) -> None:
+    compiled = CompiledRules(read_text(PATTERNS), cache="", fast=fast)
+    mails = [Message(MAIL), Message(b"Subject: foo\n\nxx\n"), Message(b""), Message(MAIL[:30])]
+    together = compiled.run_many([(mail, None) for mail in mails])
+    assert [found.hits for found in together] == [compiled.run(mail).hits for mail in mails]
+
+
 PATTERNS = (
     "body A /f[o0]+\\b/i\nbody B /^x.*y$/\nbody C /(a+)b\\1/\nbody D /x(?!y)/\nbody E /[\\xc3\\xe9][\\xa9]?/\nuri F /example/\n"  # noqa: E501
     "rawbody G /<b>/i\nheader H Subject =~ /fo+/i\nheader I Subject !~ /x/\nfull J /o\\s+x/\nbody K /o{2,}|xx/\ntflags K multiple\n"  # noqa: E501

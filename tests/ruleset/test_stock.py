@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,22 @@ def test_hits_are_those_of_spamassassin(compiled: CompiledRules) -> None:
     assert row["pairs"] > 20 * len(raws)
     assert isinstance(row["agree_pct"], float)
     assert row["agree_pct"] >= 97, row
+
+
+def test_without_hyperscan_stock_rules_hit_the_same(stock: RuleSet) -> None:
+    pytest.importorskip("hyperscan", reason="needs pip install mailfilter[fast]")
+    from mailfilter.archives import ArchivedMail, read_archive
+    from mailfilter.message import Message
+    from mailfilter.ruleset.rules import Kind
+
+    light = {
+        name: rule
+        for number, (name, rule) in enumerate(stock.rules.items())
+        if rule.kind in PATTERN_KINDS and rule.pattern and len(rule.pattern.exact) < 300 and number % 8 == 0
+    }
+    some = replace(stock, rules=light)
+    assert len({rule.kind for rule in light.values()} & set(Kind)) == len(PATTERN_KINDS)
+    slow, fast = (CompiledRules(some, cache="", fast=choice, timeout=5) for choice in (False, True))
+    mails = [(Message(item.raw), None) for item in read_archive(SAMPLE) if isinstance(item, ArchivedMail)][:15]
+    assert [found.hits for found in slow.run_many(mails)] == [found.hits for found in fast.run_many(mails)]
+    assert sum(len(found.hits) for found in fast.run_many(mails)) > len(mails)
