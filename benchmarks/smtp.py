@@ -1,0 +1,127 @@
+"""Mails a second through aiosmtpd with the offline chain, and what of their time is ours."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mailfilter import Config, Envelope, FilterChain
+from mailfilter.quarantine.delivery import on_the_wire
+
+from . import smtp_load
+from .corpus import load
+
+_CLIENT = Envelope(client_ip="127.0.0.1", helo="client.example", mail_from="a@example.net", rcpt_to=("b@example.org",))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--mails", type=int, default=3000, help="mails of each corpus")
+    parser.add_argument("--clients", type=int, default=8, help="connections at a time")
+    parser.add_argument("--per-connection", type=int, default=1, help="mails that a client sends over one connection")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds; the least CPU of each kind counts")
+
+
+def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """One row a corpus: CPU of the serving process alone; clients and next server run in another one."""
+    for name in args.corpus or ["corpora/sample"]:
+        corpus = load(name, limit=200 if args.quick else args.mails)
+        raws = [on_the_wire(mail.raw) for mail in corpus.mails]
+        yield {"corpus": corpus.name, **asyncio.run(measure(raws, args.clients, args.per_connection, args.repeat))}
+
+
+async def measure(raws: Sequence[bytes], clients: int, per_connection: int, repeat: int) -> dict[str, object]:
+    """Null handler, chain alone, and the whole, in turns."""
+    alone, checked, whole, all_cpu, waits = [], [], [], [], list[float]()
+    answers: dict[str, int] = {}
+    with smtp_load.running(raws, clients, per_connection) as (remote, hop):
+        for _ in range(repeat):
+            alone.append((await _null(remote))[0])
+            checked.append(await _chain_seconds(raws))
+            spent, found = await _whole(hop, remote)
+            whole.append(spent)
+            all_cpu.append(spent + found["cpu"])
+            waits += found["seconds"]
+            answers = found["answers"]
+    return _row(len(raws), min(alone), min(checked), min(whole), sorted(waits), min(all_cpu), answers, per_connection)
+
+
+def _row(
+    mails: int, alone: float, checked: float, whole: float, waits: list[float], all_cpu: float,
+    answers: dict[str, int], per_connection: int,
+) -> dict[str, object]:  # fmt: skip
+    milli = 1000 / mails
+    return {
+        "mails": mails,
+        "per_connection": per_connection,
+        "mails_per_cpu_second": round(mails / whole),
+        "with_clients_and_next_server": round(mails / all_cpu),
+        "total_ms": round(whole * milli, 3),
+        "aiosmtpd_ms": round(alone * milli, 3),
+        "chain_ms": round(checked * milli, 3),
+        "ours_ms": round((whole - alone - checked) * milli, 3),
+        "p50_ms": round(statistics.median(waits) * 1000, 2),
+        "p99_ms": round(waits[int(len(waits) * 0.99)] * 1000, 2),
+        "answers": answers,
+    }
+
+
+async def _chain_seconds(raws: Sequence[bytes]) -> float:
+    """CPU of `acheck` alone, without greylist and quarantine."""
+    with FilterChain(stateless=True) as chain:
+        await chain.acheck(raws[0], _CLIENT)
+        begun = time.process_time()
+        for raw in raws:
+            await chain.acheck(raw, _CLIENT)
+        return time.process_time() - begun
+
+
+class _Null:
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        return "250 2.0.0 OK"
+
+
+async def _null(remote: Connection) -> tuple[float, dict[str, Any]]:
+    """aiosmtpd as it is, with a handler that does nothing."""
+    from aiosmtpd.smtp import SMTP
+
+    class Patient(SMTP):
+        line_length_limit = 2**16  # some mails of the corpora have longer lines than it takes by itself
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: Patient(_Null(), hostname="mx.example", data_size_limit=2**25), "127.0.0.1", 0
+    )
+    try:
+        return await _loaded(remote, server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+async def _whole(hop: int, remote: Connection) -> tuple[float, dict[str, Any]]:
+    """Filtering server with greylist and quarantine in new files; what it accepts goes to the next server."""
+    from mailfilter.mta.server import Server
+    from mailfilter.mta.smtpd import FilterHandler
+
+    with tempfile.TemporaryDirectory(prefix="smtp-") as folder:
+        settings = {"quarantine": {"path": f"{folder}/q.db"}, "greylist": {"store": f"{folder}/g.db"}}
+        with FilterChain(Config.from_mapping(settings)) as chain:
+            await chain.acheck(b"Subject: warm\r\n\r\n", Envelope())
+            handler = FilterHandler(chain, f"127.0.0.1:{hop}", hostname="mx.example")
+            async with Server(handler, port=0) as server:
+                return await _loaded(remote, server.port)
+
+
+async def _loaded(remote: Connection, port: int) -> tuple[float, dict[str, Any]]:
+    """Let the clients send everything once; CPU of this process, and what they saw."""
+    remote.send(port)
+    begun = time.process_time()
+    while not remote.poll():
+        await asyncio.sleep(0.05)
+    return time.process_time() - begun, remote.recv()
