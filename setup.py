@@ -1,13 +1,13 @@
 """The optional C kernel; everything else stands in setup.cfg.
 
 Without a compiler, or without Python's headers, the build goes on without it, and the library does the same in Python
-(docs/decisions/0013-native-kernel.md).
+(docs/decisions/0018-native-kernel.md).
 """
 
 from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
-NAMES = ("module", "ngrams", "views", "headers", "tags", "attributes", "hidden", "html")
+NAMES = ("module", "ngrams", "views", "headers", "tags", "attributes", "anchors", "hidden", "html")
 
 setup(
     ext_modules=[

@@ -8,12 +8,14 @@ import math
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
+from .collector import undisturbed
 from .config import Config
 from .counters import Counters
 from .deadline import Deadline
@@ -115,7 +117,10 @@ class FilterChain:
     def check_many(self, mails: Iterable[Input]) -> Iterator[Verdict]:
         """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
         for batch in self.batches(mails):
-            yield from self._decided(self.evaluate(batch, more=counted(self.counters, batch)))
+            with nullcontext() if self.lookups else undisturbed():  # not while somebody is waited for
+                verdicts = list(self._decided(self.evaluate(batch, more=counted(self.counters, batch))))
+                batch.clear()
+            yield from verdicts
 
     async def acheck_many(self, mails: Iterable[Input]) -> AsyncIterator[Verdict]:
         """`check_many` under asyncio."""

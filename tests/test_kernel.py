@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -98,6 +99,7 @@ def test_texts_are_normalised_as_by_the_twins(text: str) -> None:
     octets = text.encode("utf-8", "replace")
     assert native.squeeze(octets) == views._squeezed(octets)
     assert native.skeleton(octets, 5) == b" ".join(views._SKELETON.findall(octets.translate(views._LOWER))[:5])
+    assert native.shorten(octets) == views._shortened(octets)
     tidied = native.tidy(text)
     assert tidied is None or tidied == "\n".join(
         [html._one_line(line) for line in text.split("\x1e") if line and not line.isspace()]
@@ -105,6 +107,13 @@ def test_texts_are_normalised_as_by_the_twins(text: str) -> None:
     counted = native.count(text)
     assert (counted is not None) == text.isascii()
     assert counted is None or (counted, 0) == relations._counted(text, text[:2000])
+
+
+@needed
+@given(st.text(alphabet="0aFg/", max_size=60))
+def test_addresses_are_shortened_as_by_the_twin(text: str) -> None:
+    assert native is not None
+    assert native.shorten(text.encode()) == views._shortened(text.encode())
 
 
 @needed
@@ -188,6 +197,15 @@ def test_the_environment_can_leave_it_unused() -> None:
     assert run.stdout.strip() == f"None Python ({kernel.VARIABLE}=python)"
 
 
+def test_one_of_another_version_is_left_unused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update without a new installation the functions may be others."""
+    monkeypatch.delenv(kernel.VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "mailfilter._kernel", SimpleNamespace(VERSION=kernel.VERSION - 1))
+    found, words = kernel._load()
+    assert found is None
+    assert "another version" in words
+
+
 def test_without_a_compiler_it_builds_all_the_same(tmp_path: Path) -> None:
     """`setup.py` goes on where the compiler fails."""
     run = subprocess.run(
@@ -196,3 +214,17 @@ def test_without_a_compiler_it_builds_all_the_same(tmp_path: Path) -> None:
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert not list(tmp_path.rglob("_kernel*.so"))
+
+
+@needed
+@given(st.lists(st.sampled_from([b"bank account", b" act now ", b"x", b"\0", b"dear friend"]), max_size=12))
+def test_phrases_may_stand_where_the_twin_says(pieces: list[bytes]) -> None:
+    from mailfilter.checks import _phrases
+
+    phrases = _phrases.Phrases(["bank account", "act now please", "my dear friend"])
+    text = b"".join(pieces)
+    text += b"\0" * (8 + -len(text) % 4)
+    found = phrases._places(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_phrases, "native", None)
+        assert found == sorted(phrases._places(text))

@@ -19,6 +19,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernel import native
+
 ANCHOR, STEP = 8, 2
 SHORTEST = ANCHOR + STEP - 1
 """Bytes of a phrase, the blanks around it counted, that its anchors need."""
@@ -98,6 +100,9 @@ class Phrases:
 
     def _places(self, together: bytes) -> list[int]:
         """Places, on steps of two bytes, where an anchor may stand; ``together`` is whole words of four bytes."""
+        if native is not None:
+            places: list[int] = native.anchors(together, self._table)
+            return places
         even, odd = np.frombuffer(together, "<u4"), np.frombuffer(together, "<u4", len(together) // 4 - 1, 2)
         first = self._table.take(_hashed(even[:-1], even[1:])).nonzero()[0]
         second = self._table.take(_hashed(odd[:-1], odd[1:])).nonzero()[0]

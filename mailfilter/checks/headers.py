@@ -67,10 +67,11 @@ def _from_missing(block: _Block) -> Symbol | None:
 
 
 def _duplicated(block: _Block) -> Symbol | None:
-    if len(block.fields) == len(block.names):
+    fields = block.fields
+    if not [name for name in ONCE if len(fields.get(name, ())) > 1]:
         return None
-    twice = [f"{name} ×{len(values)}" for name, values in block.fields.items() if len(values) > 1 and name in ONCE]
-    return Symbol("HEADER_DUPLICATED", evidence=", ".join(twice)) if twice else None
+    twice = [f"{name} ×{len(values)}" for name, values in fields.items() if len(values) > 1 and name in ONCE]
+    return Symbol("HEADER_DUPLICATED", evidence=", ".join(twice))
 
 
 def _date(block: _Block) -> Symbol | None:
@@ -166,9 +167,10 @@ def _encoded_needlessly(block: _Block) -> Symbol | None:
 
 
 def _verdict_headers(block: _Block) -> Symbol | None:
-    for name in block.fields:
-        if name.startswith("x-spam-"):
-            return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
+    if "x-spam-" in "".join(block.names):
+        for name in block.names:
+            if name.startswith("x-spam-"):
+                return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
     return None
 
 

@@ -170,8 +170,14 @@ def _subject(message: Message) -> bytes:
 
 def _links(message: Message) -> bytes:
     urls = [link.url[:120] for link in message.links[:LINKS]]
-    text = "\n".join(urls).encode("utf-8", "replace").translate(_LOWER)
-    return b"\n".join(dict.fromkeys(_LONG.sub(b"#", text).translate(_DIGITS).split(b"\n")))[:LINK_BYTES]
+    octets = "\n".join(urls).encode("utf-8", "replace")
+    shortened = native.shorten(octets) if native is not None else _shortened(octets)
+    return b"\n".join(dict.fromkeys(shortened.split(b"\n")))[:LINK_BYTES]
+
+
+def _shortened(octets: bytes) -> bytes:
+    """Lower case, long runs of hexadecimal digits as one ``#``, other digits as 0."""
+    return _LONG.sub(b"#", octets.translate(_LOWER)).translate(_DIGITS)
 
 
 _DIGITS = bytes.maketrans(b"0123456789", b"0000000000")

@@ -7,19 +7,6 @@
 
 #define MAX_ASIDES 10000
 
-enum { ERROR = -1, GIVE_UP, DONE };
-
-typedef struct {
-    const octet *at, *end;     /* start of the next chunk, past the end when there is none; end of the source */
-    Buffer shown, veiled;
-    PyObject *links, *asides, *anchor, *base;
-    Buffer *anchor_out;        /* where the text of the open anchor goes, and from which place on */
-    Py_ssize_t anchor_start, max_links, count_asides;
-    Span veil;                 /* name of the invisible element that we are in, empty if in none */
-    int depth, shrunk, closed_by_next;
-    int capped, unclosed_double, unclosed_single, replaced;
-} Walk;
-
 /* From p to the end of its chunk; the walk goes on behind it. */
 static Span rest_of_chunk(Walk *w, const octet *p)
 {
@@ -30,8 +17,6 @@ static Span rest_of_chunk(Walk *w, const octet *p)
 
 static int add_octet(Buffer *buffer, octet c) { return add_bytes(buffer, &c, 1); }
 static int add_span(Buffer *buffer, Span span) { return add_bytes(buffer, span.at, span.size); }
-
-static const octet *find_in(Span span, octet c) { return memchr(span.at, c, (size_t)span.size); }
 
 static Py_ssize_t count_in(Span span, octet c)
 {
@@ -49,99 +34,6 @@ static const octet *find_bytes(const octet *p, const octet *end, const char *wha
             return p;
     }
     return NULL;
-}
-
-static int append_link(Walk *w, PyObject *url, int origin, PyObject *text)
-{
-    PyObject *link = url && text ? Py_BuildValue("OiO", url, origin, text) : NULL;
-    int good = link && PyList_Append(w->links, link) == 0;
-    Py_XDECREF(link);
-    return good ? DONE : ERROR;
-}
-
-/* An anchor ends at its end tag or where the next one starts. */
-static int close_anchor(Walk *w)
-{
-    if (!w->anchor)
-        return DONE;
-    Span text = {w->anchor_out->at + w->anchor_start, w->anchor_out->size - w->anchor_start};
-    PyObject *shown = PyUnicode_DecodeUTF8(text.size ? (const char *)text.at : "", text.size, NULL);
-    int state = append_link(w, w->anchor, 0, shown);
-    Py_XDECREF(shown);
-    Py_CLEAR(w->anchor);
-    return state;
-}
-
-/* The URL in an attribute as browsers take it, references not decoded; NULL if there is none, or with an error set. */
-static PyObject *url_in(Span head, const char *name, Py_ssize_t size)
-{
-    static const char around[] = " \t\r\n\f"; /* with the NUL at its end */
-    Span value = attribute_value(head, name, size);
-    while (value.size && memchr(around, *value.at, sizeof around))
-        value.at++, value.size--;
-    while (value.size && memchr(around, value.at[value.size - 1], sizeof around))
-        value.size--;
-    if (!value.size)
-        return NULL;
-    if (!find_in(value, '\n') && !find_in(value, '\t') && !find_in(value, '\r'))
-        return PyUnicode_DecodeUTF8((const char *)value.at, value.size, NULL);
-    octet *clean = malloc((size_t)value.size), *out = clean;
-    if (!clean)
-        return PyErr_NoMemory();
-    for (Py_ssize_t i = 0; i < value.size; i++)
-        if (value.at[i] != '\n' && value.at[i] != '\t' && value.at[i] != '\r')
-            *out++ = value.at[i];
-    PyObject *url = PyUnicode_DecodeUTF8((const char *)clean, out - clean, NULL);
-    free(clean);
-    return url;
-}
-
-static int open_anchor(Walk *w, Span head, Buffer *out)
-{
-    if (close_anchor(w) == ERROR)
-        return ERROR;
-    PyObject *url = url_in(head, "href", 4);
-    if (!url)
-        return PyErr_Occurred() ? ERROR : DONE;
-    if (PyList_Size(w->links) < w->max_links) {
-        w->anchor = url;
-        w->anchor_out = out;
-        w->anchor_start = out->size;
-        return DONE;
-    }
-    w->capped = 1;
-    Py_DECREF(url);
-    return DONE;
-}
-
-/* Links in the attributes of a tag that is no anchor. */
-static int collect(Walk *w, Span head)
-{
-    static const struct { const char *name; Py_ssize_t size; } attributes[] = {
-        {"href", 4}, {"src", 3}, {"background", 10}, {"action", 6}, {"data", 4},
-    };
-    Span start = {head.at, head.size < 5 ? head.size : 5};
-    int is_base = contains(start, "base ", 5), state = DONE;
-    PyObject *nothing = PyUnicode_FromStringAndSize("", 0);
-    for (int i = 0; nothing && i < 5 && state == DONE; i++) {
-        PyObject *url = url_in(head, attributes[i].name, attributes[i].size);
-        if (!url) {
-            state = PyErr_Occurred() ? ERROR : DONE;
-            continue;
-        }
-        if (is_base) {
-            if (!w->base)
-                w->base = Py_NewRef(url);
-        } else if (PyList_Size(w->links) < w->max_links) {
-            state = append_link(w, url, i, nothing);
-        } else {
-            w->capped = 1;
-            i = 5;
-        }
-        Py_DECREF(url);
-    }
-    Py_XDECREF(nothing);
-    return nothing ? state : ERROR;
 }
 
 /* A tag in which a quoted value may hold > or <: it goes on to where the quote ends. */

@@ -34,7 +34,27 @@ int open_quote(Span head);
 /* Whether ASCII rules are not enough for a tag: white space or letters beyond it that Python's patterns heed. */
 int beyond_ascii(Span text);
 
+static inline const octet *find_in(Span span, octet c) { return memchr(span.at, c, (size_t)span.size); }
+
 int contains(Span text, const char *word, Py_ssize_t size);
 int add_bytes(Buffer *buffer, const octet *at, Py_ssize_t size);
+
+enum { ERROR = -1, GIVE_UP, DONE };
+
+typedef struct {
+    const octet *at, *end;     /* start of the next chunk, past the end when there is none; end of the source */
+    Buffer shown, veiled;
+    PyObject *links, *asides, *anchor, *base;
+    Buffer *anchor_out;        /* where the text of the open anchor goes, and from which place on */
+    Py_ssize_t anchor_start, max_links, count_asides;
+    Span veil;                 /* name of the invisible element that we are in, empty if in none */
+    int depth, shrunk, closed_by_next;
+    int capped, unclosed_double, unclosed_single, replaced;
+} Walk;
+
+/* Links of one walk: DONE, or ERROR with an error set. */
+int open_anchor(Walk *w, Span head, Buffer *out);
+int close_anchor(Walk *w);
+int collect(Walk *w, Span head);
 
 #endif

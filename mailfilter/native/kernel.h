@@ -1,4 +1,4 @@
-/* What the parts of the kernel share.  See docs/decisions/0013-native-kernel.md.
+/* What the parts of the kernel share.  See docs/decisions/0018-native-kernel.md.
  *
  * Rules: plain loops over buffers with explicit bounds; no recursion; nothing is allocated that the input does not
  * bound; every function here has a Python twin that gives the same bits. */
@@ -73,6 +73,8 @@ PyObject *kernel_tidy(PyObject *self, PyObject *text);
 PyObject *kernel_link_starts(PyObject *self, PyObject *args);
 PyObject *kernel_header_block(PyObject *self, PyObject *args);
 PyObject *kernel_count(PyObject *self, PyObject *text);
+PyObject *kernel_shorten(PyObject *self, PyObject *data);
+PyObject *kernel_anchors(PyObject *self, PyObject *args);
 PyObject *kernel_walk(PyObject *self, PyObject *args);
 PyObject *kernel_tag(PyObject *self, PyObject *name);
 

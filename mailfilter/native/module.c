@@ -10,12 +10,19 @@ static PyMethodDef methods[] = {
     {"link_starts", kernel_link_starts, METH_VARARGS, "Where links in plain text start; None where Python has to look."},
     {"header_block", kernel_header_block, METH_VARARGS, "The headers of a well-formed block; None for an odd one."},
     {"count", kernel_count, METH_O, "What stands out in a text; None where Python has to look."},
+    {"shorten", kernel_shorten, METH_O, "Addresses in the form that views hold."},
+    {"anchors", kernel_anchors, METH_VARARGS, "Places where a phrase may stand."},
     {"walk", kernel_walk, METH_VARARGS, "Take HTML apart; None where Python has to."},
     {"tag", kernel_tag, METH_O, "What is known of a tag."},
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+/* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
+#define VERSION 2
+
+static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "VERSION", VERSION); }
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "_kernel", "The inner loops of mailfilter in C.", 0, methods, slots, NULL, NULL, NULL,

@@ -18,23 +18,35 @@ typedef struct {
     uint64_t *seen;
     uint32_t *list;
     size_t count;
+    const int8_t *weights;
 } Slots;
+
+#if defined(__GNUC__)
+#define SOON(address) __builtin_prefetch(address)
+#else
+#define SOON(address) ((void)0)
+#endif
 
 static inline void note(Slots *slots, uint32_t slot)
 {
     uint64_t bit = 1ull << (slot & 63), *word = &slots->seen[slot >> 6];
     uint64_t fresh = !(*word & bit);
     /* Without a branch: whether a slot is new is anybody's guess.  The list has room for one more than there are. */
+    SOON(&slots->weights[slot]);
     slots->list[slots->count] = slot;
     slots->count += fresh;
     *word |= bit;
 }
 
+static inline uint32_t word_at(const octet *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 static void note_grams(Slots *slots, const octet *p, Py_ssize_t size)
 {
     for (Py_ssize_t i = 0; i + 4 <= size; i++) {
-        uint32_t gram = (uint32_t)p[i] | (uint32_t)p[i + 1] << 8 | (uint32_t)p[i + 2] << 16 | (uint32_t)p[i + 3] << 24;
-        note(slots, (uint32_t)(gram * GRAM) >> (32 - BITS));
+        note(slots, (uint32_t)(word_at(p + i) * GRAM) >> (32 - BITS));
     }
 }
 
@@ -64,11 +76,11 @@ static void note_tokens(Slots *slots, const octet *p, Py_ssize_t size)
 }
 
 /* Sum and number of known weights; leaves all bits of ``seen`` clear. */
-static void sum_up(Slots *slots, const int8_t *weights, int64_t *sum, int64_t *known)
+static void sum_up(Slots *slots, int64_t *sum, int64_t *known)
 {
     int64_t total = 0, unseen = 0;
     for (size_t i = 0; i < slots->count; i++) {
-        int weight = weights[slots->list[i]];
+        int weight = slots->weights[slots->list[i]];
         total += weight;
         unseen += weight == UNSEEN;
         slots->seen[slots->list[i] >> 6] = 0;
@@ -87,14 +99,15 @@ static int weigh_all(const Span *texts, Py_ssize_t views, const octet *kinds, co
     for (Py_ssize_t i = 0; i < views; i++)
         if ((size_t)texts[i].size > longest)
             longest = (size_t)texts[i].size;
-    Slots slots = {calloc(SLOTS / 64, sizeof(uint64_t)), malloc(most_slots((Py_ssize_t)longest) * sizeof(uint32_t)), 0};
+    Slots slots = {calloc(SLOTS / 64, sizeof(uint64_t)), malloc(most_slots((Py_ssize_t)longest) * sizeof(uint32_t)), 0, weights};
     if (slots.seen && slots.list) {
         for (Py_ssize_t i = 0; i < views; i++) {
             slots.count = 0;
+            slots.weights = weights + (size_t)i * SLOTS;
             note(&slots, 0); /* the part's constant */
             (kinds[i] ? note_tokens : note_grams)(&slots, texts[i].at, texts[i].size);
             *total += (int64_t)slots.count;
-            sum_up(&slots, weights + (size_t)i * SLOTS, &sums[parts[i]], &known[parts[i]]);
+            sum_up(&slots, &sums[parts[i]], &known[parts[i]]);
         }
     }
     int good = slots.seen && slots.list;
@@ -155,4 +168,32 @@ PyObject *kernel_weigh(PyObject *self, PyObject *args)
         result = weigh_views(texts, (const octet *)kinds, (const octet *)parts, views, &weights);
     PyBuffer_Release(&weights);
     return result;
+}
+
+/* anchors(text: bytes, table) -> list[int]: the places, in steps of two, where eight bytes stand whose hash ``table``
+ * (1 << 20 of 0 or 1) has; the twin is in mailfilter/checks/_phrases.py. */
+PyObject *kernel_anchors(PyObject *self, PyObject *args)
+{
+    const char *given;
+    Py_ssize_t size;
+    Py_buffer table;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y#y*", &given, &size, &table))
+        return NULL;
+    PyObject *places = NULL;
+    if ((size_t)table.len != SLOTS)
+        PyErr_Format(PyExc_ValueError, "a table of %zd entries, not %zd", table.len, (Py_ssize_t)SLOTS);
+    else
+        places = PyList_New(0);
+    const octet *p = (const octet *)given, *marked = table.buf;
+    for (Py_ssize_t i = 0; places && i + 8 <= size; i += 2) {
+        if (!marked[(word_at(p + i) * 0x9E3779B1u ^ word_at(p + i + 4) * 0x85EBCA77u) >> (32 - BITS)])
+            continue;
+        PyObject *place = PyLong_FromSsize_t(i);
+        if (!place || PyList_Append(places, place) < 0)
+            Py_CLEAR(places);
+        Py_XDECREF(place);
+    }
+    PyBuffer_Release(&table);
+    return places;
 }

@@ -216,14 +216,48 @@ PyObject *kernel_count(PyObject *self, PyObject *text)
     (void)self;
     if (!utf8_of(text, &given))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    for (Py_ssize_t i = 0; i < given.size; i++) {
-        octet c = given.at[i];
-        if (c >= 0x80)
-            return Py_NewRef(Py_None);
-        capitals += i < 2000 && is_upper(c);
-        digits += i < 2000 && is_digit(c);
-        exclaimed += c == '!';
-        quoted += c == '>' && i && given.at[i - 1] == '\n';
+    const octet *p = given.at;
+    octet all = 0;
+    for (Py_ssize_t i = 0; i < given.size; i++)
+        all |= p[i];
+    if (all >= 0x80)
+        return Py_NewRef(Py_None);
+    for (Py_ssize_t i = 0, head = given.size < 2000 ? given.size : 2000; i < head; i++) {
+        capitals += is_upper(p[i]);
+        digits += is_digit(p[i]);
     }
+    for (Py_ssize_t i = 0; i < given.size; i++)
+        exclaimed += p[i] == '!';
+    for (Py_ssize_t i = 1; i < given.size; i++)
+        quoted += p[i] == '>' && p[i - 1] == '\n';
     return Py_BuildValue("nnnn", capitals, digits, exclaimed, quoted);
+}
+
+static inline int is_hexadecimal(octet c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
+
+/* shorten(data: bytes) -> bytes: lower case, runs of 12 or more hexadecimal digits as one #, digits as 0. */
+PyObject *kernel_shorten(PyObject *self, PyObject *data)
+{
+    char *given;
+    Py_ssize_t size;
+    (void)self;
+    if (PyBytes_AsStringAndSize(data, &given, &size) < 0)
+        return NULL;
+    octet *made = malloc((size_t)size + 1), *out = made;
+    if (!made)
+        return PyErr_NoMemory();
+    Py_ssize_t run = 0; /* hexadecimal digits just before */
+    for (Py_ssize_t i = 0; i < size; i++) {
+        octet c = to_lower((octet)given[i]);
+        run = is_hexadecimal(c) ? run + 1 : 0;
+        if (run == 12) {
+            out -= 11;
+            *out++ = '#';
+        } else if (run < 12) {
+            *out++ = is_digit(c) ? '0' : c;
+        }
+    }
+    PyObject *result = PyBytes_FromStringAndSize((char *)made, out - made);
+    free(made);
+    return result;
 }
