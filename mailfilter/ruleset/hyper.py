@@ -32,7 +32,7 @@ FEW = 150
 HEAVY = 400
 """Characters of a form from which on it goes into a database of `HEAVY_CHUNK` patterns."""
 HEAVY_CHUNK = 40
-FORMS = 5
+FORMS = 6
 """Counts changes of how forms are written: what was chosen before such a change is not used."""
 MAX_FORM = 15_000
 """Characters of a form; hyperscan takes no more."""

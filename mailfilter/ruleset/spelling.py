@@ -1,5 +1,8 @@
 """A pattern for hyperscan: look-around spelled out where that is possible, line ends where lines are joined.
 
+The library (Vectorscan 5.4.12) loses matches of ``[ab]$`` at the end of a text; ``$`` is not used.  In lines it is
+the line end itself; elsewhere it is left out.
+
 Lines are scanned in one text, each with its line end.  So that a pattern matches there exactly where it matches in a
 line alone, what could run over a line end is written without it.  What cannot be said in hyperscan's language is left
 out: the pattern then matches wherever the given one does, and more (``exact`` is false).
@@ -199,12 +202,12 @@ class _Writer:
         if self.loose and not ("BOUNDARY" in name or (start if "BEGIN" in name else end)):
             self.exact = False
             return ""
-        if name in ("AT_BEGINNING", "AT_BOUNDARY", "AT_END"):
-            return {"AT_BEGINNING": "^", "AT_BOUNDARY": "\\b", "AT_END": "$"}[name]
+        if name in ("AT_BEGINNING", "AT_BOUNDARY"):
+            return "^" if name == "AT_BEGINNING" else "\\b"
         if name == "AT_BEGINNING_STRING":
             return "\\A" if self.text is Text.WHOLE else "^"
-        if name == "AT_END_STRING" and self.text is not Text.ENDED:
-            return "\\z" if self.text is Text.WHOLE else "$"
+        if end and (name == "AT_END" if self.text is Text.ENDED else self.text is Text.LINES and "END" in name):
+            return "\\n"
         if name == "AT_NON_BOUNDARY" and (self.text is Text.WHOLE or rest is Rest.MORE):
             return "\\B"
         self.exact = False
@@ -214,7 +217,7 @@ class _Writer:
         """Look-around: at the ends of a pattern it can be matched, within it is left out."""
         if not negative and ((direction < 0 and start) or (direction > 0 and end)):
             if tree.is_last_line_end(items):
-                return "\\Z" if self.text is Text.WHOLE else "$"
+                return self.anchor("AT_END", rest, start, end)
             return f"(?:{self.sequence(items, rest, start, end)})"
         if negative and len(items) == 1 and ((direction < 0 and start) or (direction > 0 and end)):
             name = str(items[0][0])
@@ -226,15 +229,13 @@ class _Writer:
     def no_neighbour(self, codes: frozenset[int], direction: int) -> str:
         """Any other character, or none at all."""
         others = tree.ALL_CODES - codes
-        whole = self.text is Text.WHOLE
         if direction < 0:
-            edge = "\\A" if whole else "^"
-        else:
-            edge = "\\z" if whole else "" if self.text is Text.ENDED and 10 in codes else "$"
-        if not whole:
-            others -= {10}
-        texts = [text for text in (edge, tree.byte_class(others) if others else "") if text]
-        return f"(?:{'|'.join(texts)})" if texts else "[^\\x00-\\xff]"
+            edge = "\\A" if self.text is Text.WHOLE else "^"
+            return f"(?:{edge}|{tree.byte_class(others if self.text is Text.WHOLE else others - {10})})"
+        if self.text is Text.WHOLE:
+            self.exact = False
+            return ""
+        return tree.byte_class(others | {10} if self.text is Text.LINES else others)
 
     def after(self, name: str, value: Any, end: bool) -> Rest:
         """Whether an element may be empty after the end of a line."""
