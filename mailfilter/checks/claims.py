@@ -34,9 +34,6 @@ _STALE_HEADS = frozenset(start[:3] for start in _STALE)
 _WORD = re.compile(r"[^\W\d_]{3,30}(?:-[^\W\d_]{2,30})?")
 _STYLED = re.compile("[\U0001d400-\U0001d7ff\U0001f130-\U0001f189\u24b6-\u24e9\uff21-\uff5a]")
 _PICTURES = re.compile("[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]")
-_COMMON = re.compile(
-    r'[ \t]*"?([ !#-\'*+\-./0-;A-Z^_`a-z{|}~]{0,200}?)"?[ \t]*<([\w.+-]{1,100}@[\w.-]{1,150})>[ \t\r\n]*\Z', re.ASCII
-)
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _ID_HOST = re.compile(r"@([^<>@\s]{1,255})>")
 _CLIENT = re.compile(r"\s*from\s+(\S{1,255})\s+\(([^()]{0,300}(?:\([^()]{0,100}\)[^()]{0,100})?)\)")
@@ -64,7 +61,9 @@ class _Claims:
     def __init__(self, message: Message, envelope: Envelope) -> None:
         self.message, self.envelope = message, envelope
         self.block = message.root.block
-        self.display, self.address = _first_sender(message, self.block.values("from"))
+        found = message.addresses("from")
+        self.display = found[0].display[:LONGEST] if found else ""
+        self.address = found[0].address.lower()[:LONGEST] if found else ""
         self.local, _, domain = self.address.rpartition("@")
         self.domain = domain.strip(" .>")
         self.org = registered_domain(self.domain)
@@ -80,16 +79,8 @@ class _Claims:
 
     def recipients(self) -> list[str]:
         """The first addresses of To and of the envelope, lower case."""
-        shown = _ADDRESS.findall(self.first("to")[:LONGEST])[:FEW]
-        return [address.lower() for address in (*shown, *self.envelope.rcpt_to[:FEW])]
-
-
-def _first_sender(message: Message, raw: Sequence[str]) -> tuple[str, str]:
-    """Display name and address (lower case) of the first sender; the common form is read without taking it apart."""
-    if match := _COMMON.match(raw[0]) if raw else None:
-        return match[1].strip(), match[2].lower()
-    found = message.addresses("from")
-    return (found[0].display[:LONGEST], found[0].address.lower()[:LONGEST]) if found else ("", "")
+        shown = [to.address for to in self.message.addresses("to")[:FEW]]
+        return [address.lower() for address in (*shown, *self.envelope.rcpt_to[:FEW]) if "@" in address]
 
 
 def _role(claims: _Claims) -> Symbol | None:
@@ -113,9 +104,6 @@ def _like_recipient(claims: _Claims) -> Symbol | None:
     label = claims.org.partition(".")[0]
     if len(label) < 5 or claims.domain in FREEMAIL:
         return None
-    to = claims.first("to").lower()
-    if label[:2] not in to and label[-2:] not in to and not claims.envelope.rcpt_to:
-        return None  # one change leaves the beginning or the end as it was
     end = claims.org[-2:]
     for to in claims.recipients():
         if to.endswith(end) and to.rpartition("@")[2] != claims.domain:
@@ -176,9 +164,7 @@ def _greets_address(claims: _Claims) -> Symbol | None:
 
 def _styled(claims: _Claims) -> Symbol | None:
     """Letters of mathematics, circles and full width, which look like letters and are not found as such."""
-    raw = claims.first("subject")
-    subject = claims.message.subject[:LONGEST] if "=?" in raw or not raw.isascii() else ""
-    for text in (claims.display, subject):
+    for text in (claims.display, claims.message.subject[:LONGEST]):
         if not text.isascii() and len(found := _STYLED.findall(text)) > 2:
             return Symbol("STYLED_LETTERS", evidence=f"{len(found)} letters of another kind in {quote(text)}")
     return None
