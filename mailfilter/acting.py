@@ -15,12 +15,12 @@ from .errors import StoreError
 from .lookups import ScanQuestion
 from .message import Message
 from .policy.copies import Outcome
-from .quarantine import Quarantine
 from .remembering import delivered
 from .verdict import Verdict
 
 if TYPE_CHECKING:
     from .chain import FilterChain
+    from .quarantine import Quarantine
 
 _log = logging.getLogger("mailfilter")
 

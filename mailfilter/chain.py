@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,12 +30,14 @@ from .message import Message
 from .policy import senders
 from .policy.copies import copies
 from .policy.rules import RuleIndex
-from .quarantine import Quarantine
 from .remembering import counted, greylisted, to_greylist
 from .scoring import Hits, Weights, contributions, cuts, merge, sums
 from .symbols import Catalogue, Findings, Symbol
 from .verdict import Verdict
 from .verdicts import Batch, Wording
+
+if TYPE_CHECKING:
+    from .quarantine import Quarantine
 
 _log = logging.getLogger("mailfilter")
 
