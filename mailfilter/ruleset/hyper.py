@@ -198,6 +198,7 @@ class Compiler:
                 return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
             except hyperscan.error as error:
                 self.cache.drop(key, f"hyperscan does not take it: {error}")
+        _log.info("compiling %d patterns; they are kept in %s", len(part), self.cache.folder)
         try:
             database = compiled(part)
         except hyperscan.error as error:
