@@ -260,7 +260,7 @@ def _virus(config: Config) -> Check:
 
 def _dnsbl(config: Config) -> Check:
     section = config.dns
-    if not (section.lists or section.custom or section.own_networks or section.skip):
+    if not (section.lists or section.custom or section.skip):
         from .checks._dnsbl_off import NoLists
 
         return NoLists()

@@ -38,11 +38,13 @@ from .sections import (
     RepliesSection,
     RulesSection,
     SendersSection,
+    TrustSection,
     VirusSection,
     YaraSection,
 )
 from .settings import Allowed, build, default_of, setting
 from .symbols import GROUPS
+from .trust import Trust, read_trust
 
 _DISARM = "disarm"
 _FLOOR = {
@@ -82,6 +84,7 @@ class Config:
     attachments: AttachmentsSection = field(default_factory=AttachmentsSection)
     rules: RulesSection = field(default_factory=RulesSection)
     yara: YaraSection = field(default_factory=YaraSection)
+    trust: TrustSection = field(default_factory=TrustSection)
     dns: DnsSection = field(default_factory=DnsSection)
     authentication: AuthenticationSection = field(default_factory=AuthenticationSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
@@ -121,6 +124,7 @@ class Config:
         read_entries(config.senders.allow, AllowEntry, "senders.allow", faults)
         read_entries(config.senders.deny, DenyEntry, "senders.deny", faults)
         read_limits(config.counters.limits, faults)
+        read_trust(config.trust, faults)
         faults.extend(config.reply_texts().faults())
         if faults:
             raise SettingError(source, tuple(faults))
@@ -160,6 +164,10 @@ class Config:
             disarm_malware=on_infected == _DISARM,
             on_denied=_FLOOR[self.senders.on_denied],
         )
+
+    def trusted(self) -> Trust:
+        """Whom [trust] believes."""
+        return read_trust(self.trust, [])
 
     def limits(self) -> tuple[Limit, ...]:
         """The [[counters.limits]], in their order."""

@@ -165,6 +165,22 @@ class YaraSection:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustSection:
+    """[trust]  which hosts are our own or believed; a name with a leading dot stands for every host below it"""
+
+    networks: tuple[str, ...] = setting(
+        (), "texts", "networks of our own hosts: their Received fields are believed; private networks always are ours"
+    )
+    hosts: tuple[str, ...] = setting((), "texts", "names of our own hosts, believed as verified reverse names")
+    submission: tuple[str, ...] = setting(
+        (), "texts", "networks of our hosts that take mail from our own users only: it is not asked about"
+    )
+    forwarders: tuple[str, ...] = setting(
+        (), "texts", "networks and names of hosts that forward our users' mail: SPF looks one host further"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class DnsSection:
     """[dns]  lists of senders, domains and links, good and bad"""
 
@@ -176,9 +192,6 @@ class DnsSection:
     )
     lists: tuple[str, ...] = setting((), "texts", "names of shipped list definitions to ask")
     custom: tuple[Mapping[str, Any], ...] = setting((), "tables", "[[dns.custom]]: list definitions of your own")
-    own_networks: tuple[str, ...] = setting(
-        (), "texts", "networks of our own hosts: their Received fields are believed, their addresses not asked about"
-    )
     skip: tuple[str, ...] = setting((), "texts", "domains not to ask about, beside those of rules/dnsskip.toml")
     hops: int = setting(3, "integer", "hosts in Received fields asked about, where a list wants them", low=0, high=50)
     domains: int = setting(20, "integer", "hosts of links asked about in one mail", low=0, high=1000)
@@ -292,6 +305,7 @@ SECTIONS: Mapping[str, Any] = {
     "attachments": AttachmentsSection,
     "rules": RulesSection,
     "yara": YaraSection,
+    "trust": TrustSection,
     "dns": DnsSection,
     "authentication": AuthenticationSection,
     "greylist": GreylistSection,

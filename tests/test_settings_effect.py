@@ -520,16 +520,18 @@ def watch_window(folder: Path) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def asked(kind: str, key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
+def asked(kind: str, key: str, value: Any, section: str = "dns") -> Callable[[Path], tuple[Any, Any]]:
     """What a list of some kind is asked about a mail, before and after a setting is changed."""
 
     def effect(folder: Path) -> tuple[Any, Any]:
         found = []
         for table in ({}, {key: value}):
             lookup = Counting()
-            config = Config.from_mapping({"dns": {"custom": [{**LIST, "kind": kind, **OF_KIND[kind]}], **table}})
+            custom = {"custom": [{**LIST, "kind": kind, **OF_KIND[kind]}]}
+            config = Config.from_mapping({"dns": custom, section: {**(custom if section == "dns" else {}), **table}})
             only = [BUILT_IN["dnsbl"](config)]
-            FilterChain(config, checks=only, lookups=[lookup]).check(LINKED, CLIENT)
+            client = replace(CLIENT, client_name="mx.ours.example")
+            FilterChain(config, checks=only, lookups=[lookup]).check(LINKED, client)
             found.append(sorted(lookup.asked))
         return found[0], found[1]
 
@@ -870,7 +872,10 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "dns.watch_window": watch_window,
     "dns.breaker_failures": watched(LISTED, {"breaker_failures": 1}, {"33.22.11.bl.example": "servfail"}, rounds=4),
     "dns.breaker_pause": watch_clock("breaker_pause", 10, 11, "127.255.255.254"),
-    "dns.own_networks": asked("ip", "own_networks", ["12.0.0.1"]),
+    "trust.networks": asked("ip", "networks", ["12.0.0.0/8"], "trust"),
+    "trust.hosts": asked("ip", "hosts", [".ours.example"], "trust"),
+    "trust.submission": asked("ip", "submission", ["11.22.33.44"], "trust"),
+    "trust.forwarders": asked("ip", "forwarders", ["mx.ours.example"], "trust"),
     "dns.skip": asked("domain", "skip", ["two.test"]),
     "dns.hops": asked("ip", "hops", 1),
     "dns.domains": asked("domain", "domains", 1),

@@ -7,7 +7,6 @@ unknown and is worth nothing.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from ..dnslists import (
     read_list_answer,
 )
 from ..dnslists.naming import host_name, registered_domain
-from ..dnslists.subjects import Network, Scope, shipped_skip, subjects
+from ..dnslists.subjects import Scope, shipped_skip, subjects
 from ..errors import SettingError
 from ..lookups import DnsQuestion
 from ..symbols import Findings, Symbol, SymbolInfo, declared_by
@@ -53,24 +52,15 @@ def configured(config: Config) -> DnsblCheck:
     """The check that the settings describe.  Raises `SettingError`."""
     section = config.dns
     faults: list[str] = []
-    own = tuple(network for text in section.own_networks if (network := _network(text, faults)) is not None)
     skip = {name for text in section.skip if (name := _skipped(text, faults))}
     if faults:
         raise SettingError(config.source, tuple(faults))
     lists = chosen_lists(section.lists, section.custom, config.source)
     skip |= shipped_skip() if lists else set()
-    scope = Scope(own, frozenset(skip), section.hops, section.domains, section.links, section.addresses)
+    scope = Scope(config.trusted(), frozenset(skip), section.hops, section.domains, section.links, section.addresses)
     limit = config.policy.quarantine
     most = MOST_OF_ONE if limit is None or limit <= 0 else min(MOST_OF_ONE, 0.9 * limit)
     return DnsblCheck(lists, scope, most)
-
-
-def _network(text: str, faults: list[str]) -> Network | None:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        faults.append(f'dns.own_networks: a network like "192.0.2.0/24" is expected, got {text!r}')
-        return None
 
 
 def _skipped(text: str, faults: list[str]) -> str:
@@ -105,7 +95,7 @@ class DnsblCheck:
     """`LookupCheck` that asks DNS lists.
 
     ``lists``  definitions, see `chosen_lists`.  Raises `SettingError` where one symbol has two meanings.
-    ``scope``  whose networks are ours, which domains are not asked about, how much of a mail is asked about.
+    ``scope``  whom we trust, which domains are not asked about, how much of a mail is asked about.
     ``most``  what one list that is not trusted may add or take in all.
 
     Not asked about: mail that we send or that a user has handed in with a login, because the addresses of homes

@@ -20,9 +20,9 @@ from typing import TypeVar
 
 from ..checks import Mail
 from ..message import Link, Message
+from ..trust import NOBODY, Network, Trust, before, path_of
 from .naming import Subject, host_name, registered_domain
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 
 NEVER_ASKED: tuple[Network, ...] = tuple(
@@ -53,12 +53,12 @@ _NUMBER = re.compile(r"(?:0x)?[0-9a-f]{1,12}(?:\.(?:0x)?[0-9a-f]{1,12}){0,3}\.?"
 class Scope:
     """What is asked about and what is not.
 
-    ``own``  networks that are ours: their hops are passed over, their addresses not asked about.
+    ``trust``  which hosts are ours: their hops are passed over, their addresses not asked about.
     ``skip``  registered domains that no list of domains is asked about.
     ``hops``  further hops, ``domains``  of links, ``links``  for lists of links, ``addresses``  in texts, at most.
     """
 
-    own: tuple[Network, ...] = ()
+    trust: Trust = NOBODY
     skip: frozenset[str] = frozenset()
     hops: int = 3
     domains: int = 20
@@ -87,10 +87,10 @@ def subjects(mail: Mail, wanted: frozenset[tuple[str, str]], scope: Scope) -> tu
     return tuple(dict.fromkeys(found))
 
 
-def askable(text: str, own: Sequence[Network]) -> str:
+def askable(text: str, trust: Trust) -> str:
     """An address in canonical form, ``""`` for one that is not to be asked about."""
     found = _public(text)
-    return "" if found and own and _within(ipaddress.ip_address(found), own) else found
+    return "" if found and trust and (trust.ours(found) or trust.forwards(found)) else found
 
 
 @lru_cache(maxsize=4096)
@@ -109,39 +109,17 @@ def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Se
 
 
 def _hops(mail: Mail, wanted: frozenset[tuple[str, str]], scope: Scope) -> Iterator[Subject]:
-    """The host that the mail came from, and those before it as Received fields tell (which may lie)."""
-    known = mail.envelope.client_ip
-    first = askable(known, scope.own) if known is not None else ""
-    earlier: list[str] = []
-    if ("ip", "hops") in wanted or not first:
-        earlier = _received(mail, scope)
-    if not first and earlier and (known is None or _is_ours(known, scope.own)):
-        first, *earlier = earlier
+    """The host that gave the mail to ours or to a known forwarder, and those before it as it is said (maybe a lie)."""
+    path = path_of(mail, scope.trust)
+    if path.submitted:
+        return
+    first = askable(path.origin.ip, scope.trust) if path.origin is not None else ""
     if first:
         yield Subject("ip", "client", first)
-    for address in [hop for hop in earlier if hop != first][: scope.hops]:
-        yield Subject("ip", "hops", address)
-
-
-def _is_ours(address: str, own: Sequence[Network]) -> bool:
-    try:
-        return _within(ipaddress.ip_address(address.partition("%")[0]), (*own, *NEVER_ASKED))
-    except ValueError:
-        return False
-
-
-def _received(mail: Mail, scope: Scope) -> list[str]:
-    """Addresses that Received fields name, the latest first, without those that are not to be asked about."""
-    from ..ruleset.relays import parse_received
-
-    found: dict[str, None] = {}
-    for line in mail.message.header_all("received")[: 4 * scope.hops + 8]:
-        relay = parse_received(line)
-        if relay is not None and (address := askable(relay.ip, scope.own)):
-            found[address] = None
-            if len(found) > scope.hops + 1:
-                break
-    return list(found)
+    if ("ip", "hops") in wanted and path.client is not None:
+        earlier = dict.fromkeys(askable(ip, scope.trust) for ip in before(mail, path, scope.hops))
+        for address in [hop for hop in earlier if hop and hop != first][: scope.hops]:
+            yield Subject("ip", "hops", address)
 
 
 def _named(mail: Mail, wanted: frozenset[tuple[str, str]], scope: Scope) -> Iterator[Subject]:
@@ -221,7 +199,7 @@ def _linked(message: Message, wanted: frozenset[tuple[str, str]], scope: Scope) 
 def _host_subject(host: str, scope: Scope) -> Subject | None:
     host = host.strip("[]").rstrip(".")
     if ":" in host or _NUMBER.fullmatch(host):
-        address = askable(host if ":" in host else _dotted(host), scope.own)
+        address = askable(host if ":" in host else _dotted(host), scope.trust)
         if address:
             return Subject("ip", "links", address)
     name = _not_skipped(host, scope)

@@ -68,7 +68,6 @@ def test_without_its_key_a_list_is_not_asked_and_this_is_said() -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"own_networks": ["1.2.3.4/33"]}, "dns.own_networks: a network like"),
         ({"skip": ["co.uk"]}, "dns.skip: a domain like"),
         ({"lists": ["sorbs"]}, 'list "sorbs" is closed: shut down on 5 June 2024'),
     ],

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mailfilter.checks import Mail
 from mailfilter.dnslists import Subject
 from mailfilter.dnslists.definition import SOURCES
-from mailfilter.dnslists.subjects import Network, Scope, askable, shipped_skip, subjects
+from mailfilter.dnslists.subjects import Scope, askable, shipped_skip, subjects
 from mailfilter.envelope import Envelope
 from mailfilter.message import Message
 from mailfilter.testing.hostile import hostile_mails
+from mailfilter.trust import Network, Trust
 
 EVERYTHING = frozenset((kind, source) for kind, sources in SOURCES.items() for source in sources)
 
@@ -82,7 +83,7 @@ RECEIVED = b"".join(
 
 def test_the_host_that_a_mail_comes_from_is_the_last_that_is_not_ours() -> None:
     hops = (("ip", "client"), ("ip", "hops"))
-    ours = Scope(own=_networks("21.0.0.0/8"), hops=2)
+    ours = Scope(Trust(_networks("21.0.0.0/8")), hops=2)
     for envelope in (Envelope(), Envelope(client_ip="21.0.0.5"), Envelope(client_ip="127.0.0.1")):
         assert found(RECEIVED + b"\n\nx\n", envelope, ours, *hops) == [
             "ip client 12.0.0.1", "ip hops 12.0.0.2", "ip hops 12.0.0.3",
@@ -99,11 +100,11 @@ def _networks(*texts: str) -> tuple[Network, ...]:
 
 @pytest.mark.parametrize("text", ["10.0.0.1", "127.0.0.2", "192.0.2.9", "2001:db8::1", "::1", "fe80::1%eth0", "x", ""])
 def test_what_says_nothing_is_not_asked(text: str) -> None:
-    assert askable(text, ()) == ""
+    assert askable(text, Trust()) == ""
 
 
 def test_an_address_mapped_into_ipv6_is_its_own() -> None:
-    assert askable("::ffff:11.22.33.44", ()) == "11.22.33.44"
+    assert askable("::ffff:11.22.33.44", Trust()) == "11.22.33.44"
 
 
 def test_common_domains_are_skipped_but_not_what_people_put_below_them() -> None:
