@@ -2,7 +2,7 @@
 
     python -m tests.sanitized_kernel [--corpus NAME …] [--limit N] [--mutations N]
 
-Builds the kernel apart with gcc, starts itself again with it, and reads and judges every mail; the sanitizers end the
+Builds the kernel apart with gcc, starts itself again with it, and checks every mail; the sanitizers end the
 process at the first fault.  Not part of the tests: it takes minutes.
 """
 
@@ -90,15 +90,13 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             return start_again(build(Path(folder)))
     load(os.environ[BUILT])
-    from mailfilter import kernel
-    from mailfilter.classifier import Model
-    from mailfilter.message import Message
+    from mailfilter import FilterChain, Message, kernel
 
     assert kernel.native is not None
-    model, count = Model.load(), 0
+    chain, count = FilterChain(stateless=True), 0
     for _, raw in mails(args):
         message = Message(raw)
-        _ = message.texts, message.links, message.defects, message.readings(), model.judge([message])
+        _ = message.readings(), chain.check(message)
         count += 1
     print(f"{count} mails, no fault")
     return 0
