@@ -244,10 +244,10 @@ def hops(lines: Iterable[str]) -> Iterator[tuple[int, Hop | None]]:
         elif relay == FETCHED_LINE:
             yield number, FETCHED
         elif relay != IGNORED:
-            yield number, Hop(relay.ip, _verified(relay.rdns, line), relay.helo, relay.auth)
+            yield number, Hop(relay.ip, verified(relay.rdns, line), relay.helo, relay.auth)
 
 
-def _verified(name: str, line: str) -> str:
+def verified(name: str, line: str) -> str:
     """A reverse name where the field gives it apart from what the client said: ``helo (name [address])``."""
     if not name or f"({name} [" not in line.replace(". [", " [") or "may be forged" in line:
         return ""

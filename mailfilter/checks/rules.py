@@ -90,4 +90,5 @@ def configured(config: Config) -> RuleCheck:
     points = {name.removeprefix(PREFIX): value for name, value in config.scores.items()}
     cache = {"default": None, "off": ""}.get(section.cache, section.cache)
     own = {name: value for name, value in points.items() if name in rules.rules}
-    return RuleCheck(CompiledRules(rules, timeout=section.timeout, cache=cache, scores=own))
+    trust = config.trusted()
+    return RuleCheck(CompiledRules(rules, timeout=section.timeout, cache=cache, scores=own, trust=trust))

@@ -13,6 +13,7 @@ import regex
 
 from ..envelope import Envelope
 from ..message import Message
+from ..trust import NOBODY, Trust
 from .cache import Cache
 from .charclasses import PatternError
 from .evals import FUNCTIONS
@@ -91,7 +92,7 @@ class CompiledRules:
     ``timeout``  seconds a rule may take in one mail; ``cache``  a folder for compiled databases (`None`: the user's
     own, ``""``: none); ``fast``  whether hyperscan is used (`None`: if it is there); ``scores``  points that replace
     those of the rule files; a rule that has some here runs even where the files switch it off; ``progress``  is
-    called with the number of patterns done.
+    called with the number of patterns done; ``trust``  which hosts are ours, for rules about the way of a mail.
     """
 
     def __init__(
@@ -103,8 +104,10 @@ class CompiledRules:
         fast: bool | None = None,
         scores: Mapping[str, float] | None = None,
         progress: Callable[[int], None] | None = None,
+        trust: Trust = NOBODY,
     ) -> None:
         self.rules = rules
+        self.trust = trust
         self.timeout = timeout
         self.timeouts: Counter[str] = Counter()
         self.faults: list[Fault] = []
@@ -215,8 +218,8 @@ class CompiledRules:
 
     def run_many(self, mails: Sequence[tuple[Message, Envelope | None]], *, subrules: bool = True) -> list[Found]:
         """`run` over several mails, kind by kind: so each database stays in the processor's cache."""
-        finder, timeout = self.finder, self.timeout
-        states = [_State.of(Facts(message, finder, envelope), timeout, subrules) for message, envelope in mails]
+        finder, timeout, trust = self.finder, self.timeout, self.trust
+        states = [_State.of(Facts(message, finder, envelope, trust), timeout, subrules) for message, envelope in mails]
         lines = self.lines
         self._headers(states)
         for state in states:

@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from ..envelope import Envelope
 from ..message import Message
 from ..mime.part import Part
+from ..trust import NOBODY, Trust
 from .bodytext import MAX_LINE, characters, cut_lines, effective_type, normalised, pieces_of, split_lines
 from .headertext import MAX_ALL, Mailbox, decoded, mailboxes, octets, shown_name
 from .htmltext import HtmlText
@@ -30,9 +31,12 @@ _HOST = re.compile(r"[a-z0-9][a-z0-9._-]{0,250}\.[a-z][a-z0-9-]+", re.I)
 class Facts:
     """The texts of one mail."""
 
-    def __init__(self, message: Message, finder: UriFinder, envelope: Envelope | None = None) -> None:
+    def __init__(
+        self, message: Message, finder: UriFinder, envelope: Envelope | None = None, trust: Trust = NOBODY
+    ) -> None:
         self.message = message
         self.envelope = envelope
+        self.trust = trust
         self.finder = finder
         self._html_uris: list[str] = []
         self._fields: dict[str, str | None] = {}
@@ -127,7 +131,7 @@ class Facts:
                 found = _IP.search(latin1)
                 originating = found[0] if found else originating
         lines = [self.decoded("received", latin1) for latin1 in self.index.get("received", ())]
-        return relays(lines, originating, self.envelope)
+        return relays(lines, originating, self.envelope, self.trust)
 
     def field(self, target: str) -> str | None:
         """What a header rule sees of ``target`` (a name with modifiers, ``"From:addr"``), `None` if there is none.
@@ -309,9 +313,9 @@ SPECIAL: dict[str, Callable[[Facts, bool], list[str]]] = {
     "MESSAGEID": _several("x-message-id", "resent-message-id", "x-original-message-id", "message-id"),
     "envelopefrom": _envelope_from,
     "x-spam-relays-untrusted": lambda facts, raw: [facts.relays.untrusted_text()],
-    "x-spam-relays-external": lambda facts, raw: [facts.relays.untrusted_text()],
+    "x-spam-relays-external": lambda facts, raw: [facts.relays.external_text()],
     "x-spam-relays-trusted": lambda facts, raw: [facts.relays.trusted_text()],
-    "x-spam-relays-internal": lambda facts, raw: [facts.relays.trusted_text()],
+    "x-spam-relays-internal": lambda facts, raw: [facts.relays.internal_text()],
 }
 """Names that are no field: how their values are made."""
 

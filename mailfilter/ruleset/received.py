@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 IP = (
     r"(?:(?<!:)\b(?:\d{1,3}\.){3}\d{1,3}\b"
@@ -34,6 +34,8 @@ class Relay(NamedTuple):
     envfrom: str | None = None
     id: str = ""
     auth: str = ""
+    msa: bool = False
+    """Whether it is a host of ours that takes mail of our own users only."""
 
     @property
     def is_private(self) -> bool:
@@ -44,7 +46,7 @@ class Relay(NamedTuple):
         """As rules see it."""
         return (
             f"[ ip={self.ip} rdns={self.rdns} helo={self.helo} by={self.by} ident={self.ident}"
-            f" envfrom={self.envfrom or ''} intl={int(internal)} id={self.id} auth={self.auth} msa=0 ]"
+            f" envfrom={self.envfrom or ''} intl={int(internal)} id={self.id} auth={self.auth} msa={int(self.msa)} ]"
         )
 
 
@@ -85,7 +87,7 @@ class Shape(NamedTuple):
 
 def _plain(match: re.Match[str], base: Relay) -> Relay:
     """Named groups are the fields; of a group ``both`` host name and greeting are made, of ``sub`` what is in it."""
-    fields = {name: text or "" for name, text in match.groupdict().items()}
+    fields: dict[str, Any] = {name: text or "" for name, text in match.groupdict().items()}
     both, sub = fields.pop("both", None), fields.pop("sub", None)
     if both is not None:
         fields["rdns"] = fields["helo"] = both

@@ -1,17 +1,20 @@
 """The hops of a mail out of its Received fields, written as SpamAssassin's ``X-Spam-Relays-…`` pseudo-headers.
 
 The shapes of Received lines, their order and the form of the result are those that SpamAssassin (Apache-2.0) knows,
-so that its rules mean the same here.  Without a list of trusted networks a hop is trusted as long as it came from a
-private address or was authenticated, counted from the top; trusted and internal are then the same.
+so that its rules mean the same here.  Counted from the top, a hop is trusted as long as it came from a host of ours or
+a known forwarder (`mailfilter.trust`) or was authenticated; internal up to the first forwarder.  With nothing set only
+private addresses are ours.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from ..envelope import Envelope
+from ..trust import NOBODY, Trust, verified
 from .received import FETCHED, IGNORED, IP, NAVGW, NO_HOP, SHAPES, SHOUTED, Relay, clean, made
 
 MAX_RECEIVED = 200
@@ -37,48 +40,70 @@ class Relays(NamedTuple):
     unparseable: int = 0
     first_untrusted: int = 0
     """Number of the Received field, from 0, below which nothing can be trusted."""
+    internal: int = 0
+    """How many of the trusted, from the first, are our own."""
 
     def trusted_text(self) -> str:
-        """``X-Spam-Relays-Trusted``, ``-Internal``"""
-        return " ".join(relay.shown(True) for relay in self.trusted)
+        """``X-Spam-Relays-Trusted``"""
+        return " ".join(relay.shown(number < self.internal) for number, relay in enumerate(self.trusted))
 
     def untrusted_text(self) -> str:
-        """``X-Spam-Relays-Untrusted``, ``-External``"""
+        """``X-Spam-Relays-Untrusted``"""
         return " ".join(relay.shown(False) for relay in self.untrusted)
 
+    def internal_text(self) -> str:
+        """``X-Spam-Relays-Internal``"""
+        return " ".join(relay.shown(True) for relay in self.trusted[: self.internal])
 
-def relays(received: Iterable[str], originating: str = "", envelope: Envelope | None = None) -> Relays:
+    def external_text(self) -> str:
+        """``X-Spam-Relays-External``"""
+        return " ".join(relay.shown(False) for relay in (*self.trusted[self.internal :], *self.untrusted))
+
+
+def relays(
+    received: Iterable[str], originating: str = "", envelope: Envelope | None = None, trust: Trust = NOBODY
+) -> Relays:
     """The hops of ``received`` fields (unfolded, the latest first).
 
     ``originating``  an address that a web mailer noted (``X-Originating-IP``): the first hop of all.  What the
-    ``envelope`` says of the client comes before everything that the mail says.
+    ``envelope`` says of the client comes before everything that the mail says.  ``trust``  whom we believe.
     """
     trusted: list[Relay] = []
     untrusted: list[Relay] = []
-    unparseable = first = 0
-    hops: list[Relay | str] = []
-    if envelope is not None and envelope.client_ip:
-        client, name = str(envelope.client_ip), envelope.client_name or ""
-        auth = "ESMTPA" if envelope.auth_user else ""
-        hops.append(Relay(client, name, clean(envelope.helo or ""), envfrom=envelope.mail_from, auth=auth))
-    hops += [line for _, line in zip(range(MAX_RECEIVED), received, strict=False)]
-    if originating:
-        hops.append(f"from X-Originating-IP: {originating}")
-    for hop in hops:
-        relay = hop if isinstance(hop, Relay) else parse_received(hop)
-        first += not untrusted and not isinstance(hop, Relay)
+    unparseable = first = internal = 0
+    for relay, name, written in _hops(received, originating, envelope):
+        first += not untrusted and written
         if relay is None:
             unparseable += 1
         elif relay == FETCHED:
             if not untrusted:
                 trusted.clear()
+                internal = 0
         elif relay != IGNORED:
-            if not untrusted and (relay.is_private or relay.auth):
+            relay = relay._replace(msa=True) if trust.submits(relay.ip) else relay
+            ours = bool(relay.auth) or trust.ours(relay.ip, name) or any(hop.msa for hop in trusted)
+            if not untrusted and (ours or trust.forwards(relay.ip, name)):
+                internal += ours and internal == len(trusted)
                 trusted.append(relay)
             else:
-                first -= not untrusted and not isinstance(hop, Relay)
+                first -= not untrusted and written
                 untrusted.append(relay)
-    return Relays(tuple(trusted), tuple(untrusted), unparseable, first)
+    return Relays(tuple(trusted), tuple(untrusted), unparseable, first, internal)
+
+
+def _hops(
+    received: Iterable[str], originating: str, envelope: Envelope | None
+) -> Iterator[tuple[Relay | None, str, bool]]:
+    """Each hop with its verified name, and whether a Received field tells of it."""
+    if envelope is not None and envelope.client_ip:
+        client, name = str(envelope.client_ip), envelope.client_name or ""
+        auth = "ESMTPA" if envelope.auth_user else ""
+        yield Relay(client, name, clean(envelope.helo or ""), envfrom=envelope.mail_from, auth=auth), name, False
+    for line in islice(received, MAX_RECEIVED):
+        relay = parse_received(line)
+        yield relay, verified(relay.rdns, line) if relay is not None else "", True
+    if originating:
+        yield parse_received(f"from X-Originating-IP: {originating}"), "", True
 
 
 def parse_received(line: str) -> Relay | None:

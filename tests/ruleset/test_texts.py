@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailfilter import Config
 from mailfilter.ruleset.headertext import Mailbox, decoded, mailboxes
 from mailfilter.ruleset.htmltext import HtmlText, resolve
 from mailfilter.ruleset.relays import FETCHED, IGNORED, parse_received, relays
@@ -123,6 +124,23 @@ def test_trust_goes_as_far_as_private_addresses() -> None:
     assert parse_received("by m with SMTP") == IGNORED
     assert parse_received("from a [10.0.0.1] by localhost with IMAP (fetchmail-5)") == FETCHED
     assert parse_received("from nothing at all") is None
+
+
+def test_trust_ends_at_what_is_configured_and_internal_before_forwarders() -> None:
+    def line(address: str, name: str = "a") -> str:
+        return f"from {name} ({name} [{address}]) by b (Postfix) with ESMTP id 1234"
+
+    lines = [line("21.0.0.1", "mx.ours.test"), line("12.0.0.1"), line("13.0.0.1"), line("21.0.0.1", "mx.ours.test")]
+    trust = Config.from_mapping({"trust": {"hosts": ["mx.ours.test"], "forwarders": ["12.0.0.0/8"]}}).trusted()
+    found = relays(lines, "", None, trust)
+    assert [hop.ip for hop in found.trusted] == ["21.0.0.1", "12.0.0.1"]
+    assert (found.internal, found.first_untrusted) == (1, 2)
+    assert [text.count("ip=") for text in (found.internal_text(), found.external_text())] == [1, 3]
+    assert (found.trusted_text().count("intl=1"), found.trusted_text().count("intl=0")) == (1, 1)
+    submission = Config.from_mapping({"trust": {"submission": ["21.0.0.1"]}}).trusted()
+    handed_in = relays(lines[:2], "", None, submission)
+    assert "msa=1" in handed_in.trusted_text()
+    assert len(handed_in.trusted) == handed_in.internal == 2
 
 
 LETTERS = st.text(st.sampled_from("<>/!-ab=\"'& ;#x1:@.[]()\\\n%?\u201c\xa0"), max_size=200)
