@@ -79,7 +79,7 @@ class Server:
             if session.phase == "data":
                 session.farewell(SHUTDOWN)
         await self.handler.finish()
-        until = time.monotonic() + 5.0
+        until = time.monotonic() + 2.0
         while self.in_hand.sessions and time.monotonic() < until:
             await asyncio.sleep(0.01)
         for session in tuple(self.in_hand.sessions):
