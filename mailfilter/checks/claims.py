@@ -20,6 +20,8 @@ from ._text import quote
 
 LONGEST = 300
 """Characters of one value that are looked at."""
+SHORTEST = 7
+"""Letters that a domain needs before another is nearly the same."""
 FEW = 3
 """Recipients that are looked at."""
 GREETING = 160
@@ -102,8 +104,11 @@ def _brand_domain(claims: _Claims) -> Symbol | None:
 def _like_recipient(claims: _Claims) -> Symbol | None:
     """A domain that is the recipient's but for one letter."""
     label = claims.org.partition(".")[0]
-    if len(label) < 5 or claims.domain in FREEMAIL:
+    if len(label) < SHORTEST or claims.domain in FREEMAIL:
         return None
+    shown = claims.first("to").lower()
+    if label[:3] not in shown and label[-3:] not in shown and not claims.envelope.rcpt_to:
+        return None  # one change leaves the beginning or the end as it was; most mails end here
     end = claims.org[-2:]
     for to in claims.recipients():
         if to.endswith(end) and to.rpartition("@")[2] != claims.domain:

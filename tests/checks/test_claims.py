@@ -89,3 +89,13 @@ def test_the_envelope_is_believed_before_the_mail():
     assert "CLIENT_HELO_ODD" in names(CHECK, raw)
     nameless = Envelope(client_ip="203.0.113.25", helo="mx.example.net", client_name="")
     assert "CLIENT_NAMELESS" in {s.name for s in CHECK.run([Mail(Message(b"\nx"), nameless)])[0]}
+
+
+@pytest.mark.parametrize("at", range(7))
+def test_one_letter_is_noticed_wherever_it_is_changed(at):
+    own = "lovelac"
+    other = own[:at] + "x" + own[at + 1 :]
+    swapped = own[:at] + own[at : at + 2][::-1] + own[at + 2 :]
+    for near in {other, swapped, own[:at] + "x" + own[at:]} - {own}:
+        raw = f"From: jo@{near}.example\nTo: ada@{own}.example\n\nx".encode()
+        assert "FROM_DOMAIN_LIKE_RECIPIENT" in names(CHECK, raw), near
