@@ -6,13 +6,14 @@ Nothing here changes anything; each alarm is one line that says what is wrong an
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import StoreError
 
 if TYPE_CHECKING:
-    from .chain import FilterChain
+    from .counters import Counters
+    from .greylist import Greylist
     from .lookups.watch_store import Known
     from .quarantine.store import Quarantine
 
@@ -31,12 +32,25 @@ class Alarm(NamedTuple):
     text: str
 
 
-def alarms(chain: FilterChain) -> tuple[Alarm, ...]:
+class Parts(Protocol):
+    """What is looked at: of a `FilterChain`, or put together without its checks."""
+
+    @property
+    def greylist(self) -> Greylist | None: ...
+    @property
+    def counters(self) -> Counters | None: ...
+    @property
+    def quarantine(self) -> Quarantine | None: ...
+    @property
+    def lookups(self) -> Mapping[Any, Any]: ...
+
+
+def alarms(chain: Parts) -> tuple[Alarm, ...]:
     """What is wrong now.  This asks every store that the chain has, once."""
     return (*_stores(chain), *_quarantine(chain.quarantine), *_lists(chain))
 
 
-def muted(chain: FilterChain) -> dict[str, str]:
+def muted(chain: Parts) -> dict[str, str]:
     """DNS lists that are not believed now, each with the reason."""
     found = {}
     for name, known in _watched(chain).items():
@@ -46,7 +60,7 @@ def muted(chain: FilterChain) -> dict[str, str]:
     return found
 
 
-def _stores(chain: FilterChain) -> Iterator[Alarm]:
+def _stores(chain: Parts) -> Iterator[Alarm]:
     for name, part in (("greylist", chain.greylist), ("counters", chain.counters)):
         if part is None:
             continue
@@ -78,12 +92,12 @@ def _quarantine(quarantine: Quarantine | None) -> Iterator[Alarm]:
         yield Alarm("quarantine_full", "quarantine", text)
 
 
-def _lists(chain: FilterChain) -> Iterator[Alarm]:
+def _lists(chain: Parts) -> Iterator[Alarm]:
     for name, reason in muted(chain).items():
         yield Alarm("list_muted", name, f"{name}: not believed: {reason}; see `mailfilter doctor --dns`")
 
 
-def _watched(chain: FilterChain) -> dict[str, Known]:
+def _watched(chain: Parts) -> dict[str, Known]:
     """What is known of each list; nothing where no list is watched."""
     from .lookups import DnsQuestion
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import MailFilterError
-from . import check, doctor, learn, quarantine, rescore, rules, train, tune
+from . import check, doctor, learn, quarantine, rescore, rules, stats, train, tune
 
 _COMMANDS = {
     "check": check,
@@ -22,6 +22,7 @@ _COMMANDS = {
     "train": train,
     "learn": learn,
     "quarantine": quarantine,
+    "stats": stats,
     "rules": rules,
     "doctor": doctor,
 }

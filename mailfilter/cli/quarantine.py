@@ -210,11 +210,11 @@ def _query(args: argparse.Namespace) -> Query:
 
     return Query(
         receipt=args.receipt or "", digest=args.digest or "", recipient=args.recipient or "", sender=args.sender or "",
-        since=_since(args.since) if args.since else None, states=tuple(args.state), symbol=args.symbol or "",
+        since=since(args.since) if args.since else None, states=tuple(args.state), symbol=args.symbol or "",
     )  # fmt: skip
 
 
-def _since(text: str) -> float:
+def since(text: str) -> float:
     """Seconds since the epoch of a date (UTC), or of a span before now such as ``90m``, ``12h``, ``7d``."""
     if match := _SPAN.fullmatch(text):
         return datetime.now(UTC).timestamp() - int(match[1]) * _SECONDS[match[2]]

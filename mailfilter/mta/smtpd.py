@@ -161,7 +161,7 @@ class FilterHandler:
 
     def _refused(self, reply: str) -> str:
         """Refused before it was looked at."""
-        self._observe({"event": "refused", "reply": reply})
+        self._observe({"event": "refused", "time": round(time.time(), 3), "reply": reply})
         return reply
 
     def _facts(self, session: Any, envelope: Any) -> Envelope:
