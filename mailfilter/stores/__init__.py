@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..errors import StoreError
-from .keyed import Attempt, Tally, Timing
+from .keyed import Attempt, Seen, Sighting, Tally, Timing
 
 
 class KeyedStore(Protocol):
@@ -27,6 +27,10 @@ class KeyedStore(Protocol):
 
     def tally(self, tallies: Sequence[Tally], now: float) -> list[tuple[int, ...]]:
         """Count what may be counted, in order, and give every counter's total with it (`keyed.count`)."""
+        ...
+
+    def sight(self, sightings: Sequence[Sighting], now: float) -> list[Seen]:
+        """Note who is seen, in order, and give what is known of each with it (`keyed.sight`)."""
         ...
 
     def get(self, keys: Sequence[bytes], now: float) -> list[bytes | None]:

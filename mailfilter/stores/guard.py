@@ -11,7 +11,7 @@ from typing import TypeVar
 from ..deadline import Clock
 from ..errors import StoreError
 from . import KeyedStore
-from .keyed import Attempt, Tally, Timing
+from .keyed import Attempt, Seen, Sighting, Tally, Timing
 
 T = TypeVar("T")
 
@@ -36,6 +36,10 @@ class Guarded:
     def tally(self, tallies: Sequence[Tally], now: float) -> list[tuple[int, ...]]:
         """See `KeyedStore.tally`."""
         return self._asked(lambda: self.store.tally(tallies, now))
+
+    def sight(self, sightings: Sequence[Sighting], now: float) -> list[Seen]:
+        """See `KeyedStore.sight`."""
+        return self._asked(lambda: self.store.sight(sightings, now))
 
     def get(self, keys: Sequence[bytes], now: float) -> list[bytes | None]:
         """See `KeyedStore.get`."""

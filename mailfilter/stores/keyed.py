@@ -1,6 +1,7 @@
 """What keyed stores decide: pure functions over the entries that a decision looks at.
 
-An entry's first byte says what it is: ``k`` and a time: known since; ``w`` and a time: waiting since; ``c``: a counter.
+An entry's first byte says what it is: ``k`` and a time: known since; ``w`` and a time: waiting since; ``c``: a counter;
+``s``: what was seen of someone.
 Times are seconds since the epoch in decimal.  The script in `keyed_redis` does the same inside the server; contract
 tests hold them to each other.
 """
@@ -19,6 +20,8 @@ RENEWALS = 64
 
 VOUCHES, EARNS, WAITS = 0, 1, 2
 """Roles of a key: lets pass where it is known; becomes known on a pass; remembers the first attempt.  They add up."""
+
+HOUR, DAY = 3600, 86_400
 
 Values = MutableMapping[bytes, bytes]
 """Entries by key, without those that have expired."""
@@ -62,6 +65,34 @@ class Tally(NamedTuple):
     """The counters that one mail counts in: in all of them, or, where it passes a binding one, in none."""
 
     counters: tuple[Counter, ...]
+
+
+class Sighting(NamedTuple):
+    """Someone is seen: ``key`` is kept for ``lifetime`` seconds after the last time.
+
+    ``number``  what this counts for in `Seen.recent`; ``beside``  keys whose entries are wanted along with it.
+    """
+
+    key: bytes
+    lifetime: int
+    number: int = 1
+    beside: tuple[bytes, ...] = ()
+
+
+class Seen(NamedTuple):
+    """What is known of someone, this time included.
+
+    ``first``, ``before``  whole seconds since the epoch: seen for the first time, and for the last time before this
+    (``first`` again where there was none); ``days``  days (UTC) on which they were seen; ``times``; ``recent``  the sum
+    of numbers in this hour of the clock and the one before it; ``beside``  the entries that were wanted.
+    """
+
+    first: int
+    before: int
+    days: int
+    times: int
+    recent: int
+    beside: tuple[bytes | None, ...] = ()
 
 
 Changes = dict[bytes, tuple[bytes, float]]
@@ -152,3 +183,25 @@ def _parts(value: bytes | None, seconds: int, now: float) -> tuple[int, list[int
     if later < 0:  # a clock was set back, or another machine's is ahead: its bucket is counted on
         return newest, numbers
     return bucket, part[:later] + numbers[: BUCKETS + 1 - later]
+
+
+def sight(sighting: Sighting, values: Values, changes: Changes, now: float) -> Seen:
+    """Note a sighting, and say what is known with it.
+
+    Where a clock was set back, the last sighting keeps its time, so that no day is counted twice.
+    """
+    at, value = int(now), values.get(sighting.key)
+    beside = tuple(map(values.get, sighting.beside))
+    first, last, days, times, hour, recent, earlier = at, at, 0, 0, at // HOUR, 0, 0
+    if value is not None:
+        first, last, days, times, hour, recent, earlier = map(int, value[1:].split())
+    new = max(last, at)
+    days += value is None or new // DAY > last // DAY
+    later = new // HOUR - hour
+    if later > 0:
+        recent, earlier = 0, recent if later == 1 else 0
+    recent += sighting.number
+    known = min(first, at), new, days, times + 1, new // HOUR, recent, earlier
+    values[sighting.key] = entry = b"s%d %d %d %d %d %d %d" % known
+    changes[sighting.key] = entry, now + sighting.lifetime
+    return Seen(min(first, at), last, days, times + 1, recent + earlier, beside)

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import MissingExtraError, StoreError
-from .keyed import BUCKETS, RENEWALS, Attempt, Counter, Tally, Timing
+from .keyed import BUCKETS, DAY, HOUR, RENEWALS, Attempt, Counter, Seen, Sighting, Tally, Timing
 
 SCHEMES = ("redis", "rediss", "unix")
 _PREFIX = b"mailfilter:"
@@ -113,6 +113,37 @@ end
 return answers
 """.replace("BUCKETS", str(BUCKETS))
 
+_SIGHT = """
+local now, key, answers = math.floor(tonumber(ARGV[1])), 1, {}
+for arg = 2, #ARGV, 3 do
+  local lifetime, number, beside = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local values = redis.call('MGET', unpack(KEYS, key, key + beside))
+  local f = {now, now, 0, 0, math.floor(now / HOUR), 0, 0}
+  if values[1] then
+    f = {}
+    for word in string.gmatch(string.sub(values[1], 2), '%S+') do f[#f + 1] = tonumber(word) end
+  end
+  local first, last = math.min(f[1], now), f[2]
+  local new = math.max(last, now)
+  local hour, days = math.floor(new / HOUR), f[3]
+  if not values[1] or math.floor(new / DAY) > math.floor(last / DAY) then days = days + 1 end
+  local recent, earlier = f[6], f[7]
+  if hour > f[5] then
+    earlier = hour == f[5] + 1 and recent or 0
+    recent = 0
+  end
+  recent = recent + number
+  local entry = string.format('s%.0f %.0f %.0f %.0f %.0f %.0f %.0f', first, new, days, f[4] + 1, hour, recent, earlier)
+  redis.call('SET', KEYS[key], entry, 'PX', lifetime * 1000)
+  local answer = {first, last, days, f[4] + 1, recent + earlier}
+  for i = 1, beside do answer[5 + i] = values[1 + i] end
+  answers[#answers + 1] = answer
+  key = key + 1 + beside
+end
+return answers
+""".replace("HOUR", str(HOUR)).replace("DAY", str(DAY))
+"""`keyed.sight` for several sightings; what is wanted beside one stands behind its key."""
+
 
 class RedisStore:
     """A `KeyedStore` in a Redis server (7 or later, or one that speaks its language).
@@ -140,7 +171,7 @@ class RedisStore:
             )
         except (ValueError, TypeError) as error:
             raise StoreError(f"store {self._name}: {error}") from None
-        self._digests = {script: sha1(script.encode()).hexdigest() for script in (_ATTEMPT, _TALLY)}
+        self._digests = {script: sha1(script.encode()).hexdigest() for script in (_ATTEMPT, _TALLY, _SIGHT)}
 
     def attempt(self, attempts: Sequence[Attempt], timing: Timing, now: float) -> list[int]:
         """See `KeyedStore.attempt`."""
@@ -165,6 +196,16 @@ class RedisStore:
                     facts.append(_facts(counter))
             calls.append((keys, [repr(now), *facts]))
         return [tuple(map(int, totals)) for answer in self._run(_TALLY, calls) for totals in answer]
+
+    def sight(self, sightings: Sequence[Sighting], now: float) -> list[Seen]:
+        """See `KeyedStore.sight`."""
+        calls = []
+        for start in range(0, len(sightings), _PIECE):
+            some = sightings[start : start + _PIECE]
+            keys = [_PREFIX + key for one in some for key in (one.key, *one.beside)]
+            calls.append((keys, [repr(now), *(n for one in some for n in (one.lifetime, one.number, len(one.beside)))]))
+        found = [each for answer in self._run(_SIGHT, calls) for each in answer]
+        return [Seen._make([*each[:5], tuple(each[5:])]) for each in found]
 
     def get(self, keys: Sequence[bytes], now: float) -> list[bytes | None]:
         """See `KeyedStore.get`."""

@@ -15,7 +15,7 @@ from math import ceil
 from typing import TypeVar
 
 from ..errors import StoreError
-from .keyed import Attempt, Changes, Tally, Timing, Values, count, settle
+from .keyed import Attempt, Changes, Seen, Sighting, Tally, Timing, Values, count, settle, sight
 
 T = TypeVar("T")
 
@@ -63,6 +63,14 @@ class SqliteStore:
         counters = [counter for one in tallies for counter in one.counters]
         keys = (key for counter in counters for key in (counter.key, *counter.fresh))
         return self._decided(keys, step, now)
+
+    def sight(self, sightings: Sequence[Sighting], now: float) -> list[Seen]:
+        """See `KeyedStore.sight`."""
+
+        def step(values: Values, changes: Changes) -> list[Seen]:
+            return [sight(one, values, changes, now) for one in sightings]
+
+        return self._decided((key for one in sightings for key in (one.key, *one.beside)), step, now)
 
     def get(self, keys: Sequence[bytes], now: float) -> list[bytes | None]:
         """See `KeyedStore.get`."""

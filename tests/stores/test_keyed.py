@@ -16,7 +16,19 @@ from hypothesis import strategies as st
 from mailfilter.errors import MissingExtraError, StoreError
 from mailfilter.stores import KeyedStore, open_keyed
 from mailfilter.stores.guard import Guarded
-from mailfilter.stores.keyed import BUCKETS, EARNS, VOUCHES, WAITS, Attempt, Counter, Tally, Timing, stamp
+from mailfilter.stores.keyed import (
+    BUCKETS,
+    EARNS,
+    VOUCHES,
+    WAITS,
+    Attempt,
+    Counter,
+    Seen,
+    Sighting,
+    Tally,
+    Timing,
+    stamp,
+)
 from mailfilter.stores.keyed_sqlite import SqliteStore
 
 T0 = 1_700_000_000.0
@@ -100,6 +112,28 @@ def test_a_share_is_of_the_other_counter(store: KeyedStore) -> None:
     assert store.tally([mail(["h", "i"])], T0) == [(9, 20)]
 
 
+def test_who_is_seen_is_known_with_it(store: KeyedStore) -> None:
+    day = T0 - T0 % 86_400
+    store.put({key("label"): b"ham"}, 10**6, day)
+    one = Sighting(key("a"), 10**7, 3, (key("label"), key("none")))
+    beside = (b"ham", None)
+    first = int(day)
+    assert store.sight([one, one], day) == [Seen(first, first, 1, 1, 3, beside), Seen(first, first, 1, 2, 6, beside)]
+    assert store.sight([one], day + 3600) == [Seen(first, first, 1, 3, 9, beside)], "the hour before counts"
+    assert store.sight([one], day + 3 * 3600) == [Seen(first, first + 3600, 1, 4, 3, beside)]
+    assert store.sight([one], day + 86_400) == [Seen(first, first + 3 * 3600, 2, 5, 3, beside)]
+    assert store.sight([one._replace(key=key("b"))], day) == [Seen(first, first, 1, 1, 3, beside)]
+    assert store.sight([], day) == []
+    many = [Sighting(key(f"m{n % 700}"), 10**6) for n in range(1400)]
+    assert [seen.times for seen in store.sight(many, day)] == [1] * 700 + [2] * 700
+
+
+def test_who_was_not_seen_for_a_lifetime_is_new(tmp_path: Path) -> None:
+    store = open_keyed(str(tmp_path / "keyed.db"))
+    one = Sighting(key("a"), 100)
+    assert [store.sight([one], T0 + later)[0].times for later in (0, 90, 180, 281)] == [1, 2, 3, 1]
+
+
 def test_threads_share_a_store(store: KeyedStore) -> None:
     counter = Tally((Counter(key("shared"), 3600, 1, number=10**9),))
     threads = [threading.Thread(target=lambda: [store.tally([counter], T0) for _ in range(25)]) for _ in range(8)]
@@ -114,7 +148,7 @@ def test_threads_share_a_store(store: KeyedStore) -> None:
 
 steps = st.lists(
     st.tuples(
-        st.floats(-2000, 8000).map(lambda seconds: round(seconds, 3)),
+        st.one_of(st.floats(-2000, 8000), st.floats(-90_000, 90_000)).map(lambda seconds: round(seconds, 3)),
         st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=4), max_size=3),
         st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 6), st.booleans()), max_size=3),
     ),
@@ -144,7 +178,9 @@ def test_redis_decides_as_sqlite_does(redis_server: object, steps: list) -> None
             )
         ]
         assert here.tally(tallies, now) == there.tally(tallies, now)
-        names = [*(key(f"a{n}") for n in range(6)), *(key(f"c{n}") for n in range(4))]
+        seen = [Sighting(key(f"s{name}"), 10**8, add, (key("s0"), key("a0"))) for name, add, *_ in counted]
+        assert here.sight(seen, now) == there.sight(seen, now)
+        names = [key(f"{kind}{n}") for kind, number in (("a", 6), ("c", 4), ("s", 4)) for n in range(number)]
         assert here.get(names, now) == there.get(names, now)
     there.close()
 
