@@ -42,7 +42,7 @@ class Summary:
                 self._mail(event)
             else:
                 self.unread += 1
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             self.unread += 1
 
     def seconds(self) -> dict[str, dict[str, float]]:
@@ -66,14 +66,18 @@ class Summary:
         }
 
     def _mail(self, event: Mapping[str, Any]) -> None:
-        when, seconds, recipients = float(event["time"]), dict(event["seconds"]), dict(event["recipients"])
-        facts = event["action"], event["reason"], event["direction"]
-        symbols, unknown, replies = list(event["symbols"]), list(event["unknown"]), list(event["replies"])
+        when = float(event["time"])
+        if not math.isfinite(when):
+            raise ValueError("no time")
+        facts = str(event["action"]), str(event["reason"]), str(event["direction"])
+        symbols, unknown, replies = (list(map(str, event[name])) for name in ("symbols", "unknown", "replies"))
+        recipients = {outcome: int(number) for outcome, number in event["recipients"].items()}
+        seconds = {stage: float(spent) for stage, spent in event["seconds"].items()}
         self.mails += 1
         self.first = when if self.first is None else min(self.first, when)
         self.last = when if self.last is None else max(self.last, when)
         for counter, fact in zip((self.actions, self.reasons, self.directions), facts, strict=True):
-            counter[str(fact)] += 1
+            counter[fact] += 1
         if event.get("intended"):
             self.intended[str(event["intended"])] += 1
         self.symbols.update(symbols)
@@ -81,7 +85,7 @@ class Summary:
         self.replies.update(replies)
         self.recipients.update(recipients)
         for stage, spent in seconds.items():
-            self._seconds[stage].add(float(spent))
+            self._seconds[stage].add(spent)
 
 
 class Times:
