@@ -112,6 +112,17 @@ class Greylist:
             entries = {_pair(folded(theirs), ours) + _PENPAL: stamp(b"k", now) for theirs in envelope.rcpt_to}
             self._put(entries, now)
 
+    def written_to(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[bool]:
+        """For each sender and its recipients, whether one of these has written to the sender; no where not known."""
+        keys = [[_pair(sender, folded(each)) + _PENPAL for each in recipients] for sender, recipients in pairs]
+        every = [key for some in keys for key in some]
+        try:
+            found = dict(zip(every, self.store.get(every, self._clock()), strict=True))
+        except StoreError as error:
+            self._complain(error)
+            found = {}
+        return [any(found.get(key) for key in some) for some in keys]
+
     def welcomed(self, domains: Iterable[str]) -> None:
         """Note that mail which is proved to be of these domains was accepted on its own merits."""
         now, fresh = self._clock(), self._timing.lifetime / RENEWALS
