@@ -70,7 +70,7 @@ class Disposal:
         to = done.recipients_of(Action.ACCEPT)
         delivery = Delivery((), {})
         if to:
-            outgoing = head + self._chain.rewrite(raw, done)
+            outgoing = head + self._chain.rewrite(raw or b"\r\n", done)  # from an empty one no line end can be told
             delivery = await self._delivered(raw, replace(envelope, rcpt_to=to), done, outgoing, utf8, lmtp)
         replies = _by_recipient(done, delivery) if lmtp else (_for_all(done, delivery),)
         seconds = stored - begun, time.perf_counter() - stored

@@ -107,8 +107,9 @@ def serving(handler: Callable[[], FilterHandler], **options: Any) -> Iterator[Se
 class Wire:
     """An SMTP client that sends what it is given, octet for octet, and reads whole replies."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, before: bytes = b"") -> None:
         self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket.sendall(before)
         self.file = self.socket.makefile("rb")
         self.greeting = self.reply()
 
