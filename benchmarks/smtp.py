@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mailfilter import Config, Envelope, FilterChain
-from mailfilter.quarantine.delivery import on_the_wire
+from mailfilter.quarantine.delivery import SmtpDelivery, on_the_wire
 
 from . import smtp_load
 from .corpus import load
@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mails", type=int, default=3000, help="mails of each corpus")
     parser.add_argument("--clients", type=int, default=8, help="connections at a time")
     parser.add_argument("--per-connection", type=int, default=1, help="mails that a client sends over one connection")
+    parser.add_argument(
+        "--smtplib", action="store_true", help="hand on by smtplib in threads, not over kept connections"
+    )
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the least CPU of each kind counts")
 
 
@@ -33,10 +36,15 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
     for name in args.corpus or ["corpora/sample"]:
         corpus = load(name, limit=200 if args.quick else args.mails)
         raws = [on_the_wire(mail.raw) for mail in corpus.mails]
-        yield {"corpus": corpus.name, **asyncio.run(measure(raws, args.clients, args.per_connection, args.repeat))}
+        yield {
+            "corpus": corpus.name,
+            **asyncio.run(measure(raws, args.clients, args.per_connection, args.repeat, args.smtplib)),
+        }
 
 
-async def measure(raws: Sequence[bytes], clients: int, per_connection: int, repeat: int) -> dict[str, object]:
+async def measure(
+    raws: Sequence[bytes], clients: int, per_connection: int, repeat: int, threads: bool
+) -> dict[str, object]:
     """Null handler, chain alone, and the whole, in turns."""
     alone, checked, whole, all_cpu, waits = [], [], [], [], list[float]()
     answers: dict[str, int] = {}
@@ -44,7 +52,7 @@ async def measure(raws: Sequence[bytes], clients: int, per_connection: int, repe
         for _ in range(repeat):
             alone.append((await _null(remote))[0])
             checked.append(await _chain_seconds(raws))
-            spent, found = await _whole(hop, remote)
+            spent, found = await _whole(hop, remote, threads)
             whole.append(spent)
             all_cpu.append(spent + found["cpu"])
             waits += found["seconds"]
@@ -104,7 +112,7 @@ async def _null(remote: Connection) -> tuple[float, dict[str, Any]]:
         server.close()
 
 
-async def _whole(hop: int, remote: Connection) -> tuple[float, dict[str, Any]]:
+async def _whole(hop: int, remote: Connection, threads: bool) -> tuple[float, dict[str, Any]]:
     """Filtering server with greylist and quarantine in new files; what it accepts goes to the next server."""
     from mailfilter.mta.server import Server
     from mailfilter.mta.smtpd import FilterHandler
@@ -113,7 +121,8 @@ async def _whole(hop: int, remote: Connection) -> tuple[float, dict[str, Any]]:
         settings = {"quarantine": {"path": f"{folder}/q.db"}, "greylist": {"store": f"{folder}/g.db"}}
         with FilterChain(Config.from_mapping(settings)) as chain:
             await chain.acheck(b"Subject: warm\r\n\r\n", Envelope())
-            handler = FilterHandler(chain, f"127.0.0.1:{hop}", hostname="mx.example")
+            place = f"127.0.0.1:{hop}"
+            handler = FilterHandler(chain, SmtpDelivery(place) if threads else place, hostname="mx.example")
             async with Server(handler, port=0) as server:
                 return await _loaded(remote, server.port)
 

@@ -20,7 +20,7 @@ Refused = Mapping[str, Said]
 Spare = Callable[[Refused], Awaitable[bool]]
 """Asked once some recipients were refused, before the others get the mail: whether they are to get it."""
 
-_SERVER = re.compile(r"(?:(lmtp|smtp):)?(?:(/.+)|(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(\d{1,5}))?)")
+_SERVER = re.compile(r"(?:(lmtp|smtp):)?(?:(/[^/].*)|(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(\d{1,5}))?)")
 _ADDRESS = re.compile(r"[^\x00-\x20\x7f<>\ud800-\udfff]*")
 """What cannot end a command and begin another; the next server knows better what an address is."""
 UNREACHABLE = Said(451, "4.4.1")

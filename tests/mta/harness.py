@@ -71,10 +71,10 @@ class _Controller(Controller):
 
 
 @contextlib.contextmanager
-def sinking() -> Iterator[tuple[Sink, int]]:
+def sinking(**options: Any) -> Iterator[tuple[Sink, int]]:
     """A next server and its port."""
     sink = Sink()
-    controller = _Controller(sink, hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
+    controller = _Controller(sink, hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True, **options)
     controller.start()
     try:
         yield sink, controller.port
