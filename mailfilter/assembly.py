@@ -281,10 +281,17 @@ def _authentication(config: Config) -> Check:
     )
 
 
+def _client(config: Config) -> Check:
+    from .checks.client import configured
+
+    return configured(config)
+
+
 BUILT_IN: Mapping[str, Callable[[Config], Check]] = {
     "virus": _virus,
     "dnsbl": _dnsbl,
     "authentication": _authentication,
+    "client": _client,
     "headers": _headers,
     "sender": _sender,
     "structure": _structure,

@@ -7,6 +7,7 @@ One case::
     client-ip 203.0.113.9
     mail-from a@example.net
     dns 9.113.0.203.zen.example A 127.0.0.2
+    dns example.net MX "10 mx.example.net"
     scan infected Eicar
     expect SUBJECT_SHOUTS DATE_MISSING
     expect-not TO_MISSING
@@ -25,6 +26,7 @@ The raw mail is taken byte for byte with LF line ends.  With the directive ``esc
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -186,7 +188,7 @@ def _fact(name: str) -> Callable[[GoldenCase, str, str], None]:
 
 
 def _dns(case: GoldenCase, text: str, where: str) -> None:
-    words = text.split()
+    words = shlex.split(text)
     if len(words) < 3:
         states = _one_of(_DNS_STATES)
         raise GoldenError(f"{where}: dns NAME TYPE RECORD… or dns NAME TYPE STATE, with STATE one of {states}")

@@ -14,7 +14,7 @@ from mailfilter.symbols import declared_by, shipped_catalogue
 from tests.golden_cases import GoldenCase, read_folder
 
 CASES = read_folder(Path(__file__).parent / "golden")
-CHECKS = ("headers", "sender", "structure", "links", "attachments", "claims", "traps", "topics")
+CHECKS = ("headers", "sender", "structure", "links", "attachments", "claims", "traps", "topics", "client")
 """Checks of which every symbol has a case that hits and a near miss."""
 
 
