@@ -18,6 +18,7 @@ from .symbols import SymbolInfo, declared_by
 if TYPE_CHECKING:
     from .lookups.dns import DnsLookup
     from .quarantine import Quarantine
+    from .reputation import Reputation
 
 PLUGIN_GROUP = "mailfilter.checks"
 """Entry point group of check plug-ins: each names a factory that is given its settings table."""
@@ -121,6 +122,24 @@ def counters(config: Config) -> Counters | None:
         ipv6_prefix=section.ipv6_prefix,
         remember=section.remember,
     )
+
+
+def reputation(config: Config) -> Reputation | None:
+    """What is remembered of senders, or `None` when it is off."""
+    if config.reputation.store == "off":
+        return None
+    from .reputation.configured import reputation as configured
+
+    return configured(config)
+
+
+def caps(config: Config, reputation: bool = False) -> Mapping[str, float]:
+    """Group caps: those of the settings, and one for what is remembered of senders, which never decides alone."""
+    if not reputation and config.reputation.store == "off":
+        return config.groups
+    from .reputation import CAP, GROUP
+
+    return {GROUP: CAP, **config.groups}
 
 
 def quarantine(config: Config) -> Quarantine | None:

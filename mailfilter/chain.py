@@ -30,7 +30,7 @@ from .message import Message
 from .policy import senders
 from .policy.copies import copies
 from .policy.rules import RuleIndex
-from .remembering import counted, greylisted, to_greylist
+from .remembering import counted, greylisted, joined, reputed, to_greylist
 from .scoring import Hits, Weights, contributions, cuts, merge, sums
 from .symbols import Catalogue, Findings, Symbol
 from .verdict import Verdict
@@ -38,6 +38,7 @@ from .verdicts import Batch, Wording
 
 if TYPE_CHECKING:
     from .quarantine import Quarantine
+    from .reputation import Reputation
 
 _log = logging.getLogger("mailfilter")
 
@@ -53,10 +54,10 @@ Input = bytes | Message | Mail | tuple[bytes | Message, Envelope]
 class FilterChain:
     """Decides what is to be done with a mail.
 
-    ``config``  the settings; ``checks``, ``lookups``, ``greylist``, ``quarantine`` and ``counters`` are built from them
-    unless given; a ``stateless`` chain builds none of the last three and so changes nothing anywhere (for
-    archives and trials).  Safe to use from several threads.  Raises `SettingError`, `ModelError` or `StoreError` at
-    construction; afterwards content never raises (law 2).
+    ``config``  the settings; ``checks``, ``lookups``, ``greylist``, ``quarantine``, ``counters`` and ``reputation`` are
+    built from them unless given; a ``stateless`` chain builds none of the last four and so changes nothing anywhere
+    (for archives and trials).  Safe to use from several threads.  Raises `SettingError`, `ModelError` or `StoreError`
+    at construction; afterwards content never raises (law 2).
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class FilterChain:
         greylist: Greylist | None = None,
         quarantine: Quarantine | None = None,
         counters: Counters | None = None,
+        reputation: Reputation | None = None,
         stateless: bool = False,
     ) -> None:
         from . import assembly
@@ -78,16 +80,18 @@ class FilterChain:
         self.asking = tuple(check for check in chosen if isinstance(check, LookupCheck))
         self.catalogue = Catalogue((*assembly.own_symbols(), *(info for check in chosen for info in check.symbols)))
         self.weights = Weights.from_catalogue(
-            self.catalogue, self.config.scores, self.config.source, self.config.groups
+            self.catalogue, self.config.scores, self.config.source, assembly.caps(self.config, reputation is not None)
         )
         self.lookups = {
             lookup.kind: lookup for lookup in (assembly.lookups(self.config) if lookups is None else lookups)
         }
         self.greylist, self.quarantine, self.counters = greylist, quarantine, counters
+        self.reputation = reputation
         if not stateless:
             self.counters = counters or assembly.counters(self.config)
             self.greylist = greylist or assembly.greylist(self.config)
             self.quarantine = quarantine or assembly.quarantine(self.config)
+            self.reputation = reputation or assembly.reputation(self.config)
             assembly.check_stores(self.config, self.quarantine)
         self.policies = [(policy, Marks.of(self.catalogue, policy)) for policy in assembly.policies(self.config)]
         self.policy, self.marks = self.policies[0]
@@ -111,7 +115,7 @@ class FilterChain:
     def check(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """Decide one mail.  Greylisting notes the attempt where the envelope is known."""
         mails = [_mail((raw, envelope or _NOTHING_KNOWN))]
-        return next(self._decided(self.evaluate(mails, more=counted(self.counters, mails))))
+        return next(self._decided(self._noted(mails)))
 
     async def acheck(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """`check` under asyncio: lookups are awaited, so many mails can be in hand at once on one loop."""
@@ -121,7 +125,7 @@ class FilterChain:
         """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
         for batch in self.batches(mails):
             with nullcontext() if self.lookups else undisturbed():  # not while somebody is waited for
-                verdicts = list(self._decided(self.evaluate(batch, more=counted(self.counters, batch))))
+                verdicts = list(self._decided(self._noted(batch)))
                 batch.clear()
             yield from verdicts
 
@@ -155,17 +159,11 @@ class FilterChain:
         ``recorded``  per mail, what lookups answered on an earlier day; given that, nothing is asked.  ``more``  per
         mail, symbols of the catalogue that were found elsewhere.
         """
-        engine = Engine(self.asking, mails, recorded, self._declared)
-        if not engine.done:
-            drive(engine, self.lookups, self.deadline(mails), self._threads())
-        return self._score(mails, engine, more)
+        return self._score(mails, self._asked(mails, recorded), more)
 
     async def aevaluate(self, mails: Sequence[Mail], more: Sequence[Findings] = ()) -> Batch:
         """`evaluate` under asyncio."""
-        engine = Engine(self.asking, mails, None, self._declared)
-        if not engine.done:
-            await adrive(engine, self.lookups, self.deadline(mails))
-        return self._score(mails, engine, more)
+        return self._score(mails, await self._aasked(mails), more)
 
     def act(self, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
         """Carry out what needs a store: hold a quarantined mail, leave a tombstone for a deleted one, disarm.
@@ -204,7 +202,7 @@ class FilterChain:
             self._pool = None
         for lookup in self.lookups.values():
             lookup.close()
-        for store in (self.greylist, self.quarantine, self.counters):
+        for store in (self.greylist, self.quarantine, self.counters, self.reputation):
             if store is not None:
                 store.close()
 
@@ -223,6 +221,35 @@ class FilterChain:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self.config.engine.in_flight, "mailfilter-lookup")
             return self._pool
+
+    def _asked(self, mails: Sequence[Mail], recorded: Sequence[Recorded] | None = None) -> Engine:
+        """The lookup checks' dialogues about a batch, led to their ends."""
+        engine = Engine(self.asking, mails, recorded, self._declared)
+        if not engine.done:
+            drive(engine, self.lookups, self.deadline(mails), self._threads())
+        return engine
+
+    async def _aasked(self, mails: Sequence[Mail]) -> Engine:
+        engine = Engine(self.asking, mails, None, self._declared)
+        if not engine.done:
+            await adrive(engine, self.lookups, self.deadline(mails))
+        return engine
+
+    def _noted(self, mails: Sequence[Mail]) -> Batch:
+        """`evaluate` for mails that came: they are counted, and who sent them is noted."""
+        found = counted(self.counters, mails)
+        engine = self._asked(mails)
+        known = reputed(self.reputation, self.greylist, mails, engine.findings)
+        return self._score(mails, engine, joined(found, known))
+
+    async def _anoted(self, mails: Sequence[Mail]) -> Batch:
+        """`_noted` without holding up the loop while a store is asked."""
+        found = await asyncio.to_thread(counted, self.counters, mails) if self.counters else ()
+        engine = await self._aasked(mails)
+        known: Sequence[Findings] = ()
+        if self.reputation:
+            known = await asyncio.to_thread(reputed, self.reputation, self.greylist, mails, engine.findings)
+        return self._score(mails, engine, joined(found, known))
 
     def _score(self, mails: Sequence[Mail], engine: Engine, more: Sequence[Findings]) -> Batch:
         found = engine.findings
@@ -265,8 +292,7 @@ class FilterChain:
 
     async def _averdicts(self, mails: Sequence[Mail]) -> Iterator[Verdict]:
         """Verdicts of a batch, without holding up the loop while a store is asked."""
-        found = await asyncio.to_thread(counted, self.counters, mails) if self.counters else ()
-        batch = await self.aevaluate(mails, found)
+        batch = await self._anoted(mails)
         asked = to_greylist(self.greylist, batch)
         waits = await asyncio.to_thread(greylisted, self.greylist, batch, asked) if asked else {}
         return self._verdicts(batch, waits)

@@ -36,6 +36,7 @@ from .sections import (
     PolicySection,
     QuarantineSection,
     RepliesSection,
+    ReputationSection,
     RulesSection,
     SendersSection,
     TrustSection,
@@ -89,6 +90,7 @@ class Config:
     authentication: AuthenticationSection = field(default_factory=AuthenticationSection)
     greylist: GreylistSection = field(default_factory=GreylistSection)
     counters: CountersSection = field(default_factory=CountersSection)
+    reputation: ReputationSection = field(default_factory=ReputationSection)
     quarantine: QuarantineSection = field(default_factory=QuarantineSection)
     bounce: BounceSection = field(default_factory=BounceSection)
     headers: HeadersSection = field(default_factory=HeadersSection)

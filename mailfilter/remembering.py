@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .counters import Counters
 from .decision import Action, GreylistState, Reason
 from .envelope import Envelope
 from .greylist import Asking, Greylist, GreylistAnswer, body_digest
+from .lookups.engine import failure
 from .policy.addresses import domain_of, folded
 from .symbols import Findings, Symbol
 from .verdict import ScoredSymbol, Verdict
@@ -20,6 +22,9 @@ from .verdicts import Batch
 
 if TYPE_CHECKING:
     from .chain import FilterChain
+    from .reputation import Reputation
+
+_log = logging.getLogger("mailfilter")
 
 _RESULTS = "AUTH_RESULTS"
 _DOUBTS = frozenset({"SPF_FAIL", "SPF_SOFTFAIL", "DMARC_FAIL_NONE", "DMARC_FAIL_QUARANTINE", "DMARC_FAIL_REJECT"})
@@ -28,6 +33,31 @@ _DOUBTS = frozenset({"SPF_FAIL", "SPF_SOFTFAIL", "DMARC_FAIL_NONE", "DMARC_FAIL_
 def counted(counters: Counters | None, mails: Sequence[Mail]) -> list[Findings]:
     """The limits that each mail passes; this counts them, so it is asked once for every mail that came."""
     return counters.count([mail.envelope for mail in mails]) if counters is not None else []
+
+
+def reputed(
+    reputation: Reputation | None, greylist: Greylist | None, mails: Sequence[Mail], found: Sequence[Sequence[Symbol]]
+) -> list[Findings]:
+    """What is known of each mail's sender; this notes them, so it is asked once for every mail that came.
+
+    ``found``  what authentication found; nothing that the filter itself made of the mails is noted.
+    """
+    if reputation is None:
+        return []
+    try:
+        return reputation.note(mails, found, greylist)
+    except Exception as error:
+        if len(mails) == 1:
+            _log.warning("reputation failed on mail %s: %r", mails[0].message.digest, error)
+            return [(failure("reputation", error),)]
+    return [reputed(reputation, greylist, [mail], [symbols])[0] for mail, symbols in zip(mails, found, strict=True)]
+
+
+def joined(some: Sequence[Findings], others: Sequence[Findings]) -> Sequence[Findings]:
+    """The findings of two steps, mail by mail; a step that was not taken has none."""
+    if not some or not others:
+        return some or others
+    return [(*one, *other) for one, other in zip(some, others, strict=True)]
 
 
 def to_greylist(greylist: Greylist | None, batch: Batch) -> list[int]:

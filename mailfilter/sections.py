@@ -255,6 +255,21 @@ class CountersSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ReputationSection:
+    """[reputation]  what is remembered of senders: since when, how often, and what people taught of them"""
+
+    store: str = setting("off", "text", '"off", "memory", a database file\'s path, or redis://host:port/db')
+    lifetime: int = setting(
+        15_552_000, "integer", "seconds after their last mail for which they are remembered", low=86_400, high=10**9
+    )
+    new: int = setting(3, "integer", "days in which a proved domain counts as new; 0: never", low=0, high=365)
+    burst: int = setting(50, "integer", "recipients in two hours beyond which one who is new floods", low=0, high=10**9)
+    settle: int = setting(7, "integer", "days that are remembered before anybody counts as new", low=0, high=365)
+    ipv4_prefix: int = setting(24, "integer", "bits of an IPv4 address that name a network", low=8, high=32)
+    ipv6_prefix: int = setting(64, "integer", "bits of an IPv6 address that name it", low=16, high=128)
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantineSection:
     """[quarantine]  where held mail is kept, for how long, and who is told of it"""
 
@@ -310,6 +325,7 @@ SECTIONS: Mapping[str, Any] = {
     "authentication": AuthenticationSection,
     "greylist": GreylistSection,
     "counters": CountersSection,
+    "reputation": ReputationSection,
     "quarantine": QuarantineSection,
     "bounce": BounceSection,
     "headers": HeadersSection,

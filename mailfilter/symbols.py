@@ -19,7 +19,19 @@ from .errors import SettingError
 MALWARE = "malware"
 UNKNOWN = "unknown"
 RATE = "rate"
-GROUPS = ("malware", "unknown", "content", "headers", "structure", "links", "attachments", "lists", "sender", "rate")
+GROUPS = (
+    "malware",
+    "unknown",
+    "content",
+    "headers",
+    "structure",
+    "links",
+    "attachments",
+    "lists",
+    "sender",
+    "reputation",
+    "rate",
+)
 """Groups that symbols are shown and capped in.  ``malware`` outranks all; ``unknown`` never scores."""
 
 

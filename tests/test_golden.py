@@ -46,7 +46,8 @@ def chain_of():
         ]
         key = repr(case.settings)
         if lookups:
-            return FilterChain(Config.from_mapping(case.settings, case.file), lookups=lookups, stateless=True)
+            config = Config.from_mapping(case.settings, case.file)
+            return FilterChain(config, lookups=lookups, stateless="reputation" not in case.settings)
         if key not in chains:
             chains[key] = FilterChain(Config.from_mapping(case.settings, case.file), stateless=True)
         return chains[key]

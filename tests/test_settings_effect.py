@@ -708,6 +708,45 @@ def remember(folder: Path) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
+class Proves:
+    """Says that SPF passed for MAIL FROM."""
+
+    name = "authentication"
+    symbols = declared_by("authentication")
+
+    def ask(self, mail: Mail) -> Asking:
+        yield ()
+        domain = (mail.envelope.mail_from or "").partition("@")[2]
+        return (Symbol("AUTH_RESULTS", 1.0, f"spf=pass smtp.mailfrom={domain}"),)
+
+
+def remembered(key: str, value: Any, *others: str, later: float = 0, **given: Any) -> Callable[[Path], tuple[Any, Any]]:
+    """What is known of a sender who was seen before, from ``others``, that long ago."""
+
+    def effect(folder: Path) -> tuple[Any, Any]:
+        found = []
+        for table in ({}, {key: value}):
+            section = {"store": "memory", "settle": 0, **given, **table}
+            with FilterChain(Config.from_mapping({"reputation": section}), checks=[Proves()]) as chain:
+                assert chain.reputation is not None
+                chain.reputation._clock = clock = FakeClock(1e9)
+                for client in (CLIENT.client_ip, *others):
+                    clock.advance(later)
+                    seen = chain.check(b"From: a@example.net\n\n", replace(CLIENT, client_ip=client))
+                found.append({symbol.name: (symbol.value, symbol.evidence) for symbol in seen.symbols})
+        return found[0], found[1]
+
+    return effect
+
+
+def reputation_store(folder: Path) -> tuple[Any, Any]:
+    path, found = folder / "senders.db", []
+    for table in ({}, {"store": str(path)}):
+        verdict({"reputation": table})
+        found.append(path.exists())
+    return found[0], found[1]
+
+
 def quarantine(folder: Path) -> tuple[Any, Any]:
     receipts = []
     for table in ({}, {"quarantine": {"path": str(folder / "q.db")}}):
@@ -894,6 +933,13 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "counters.ipv4_prefix": counted("ipv4_prefix", 24, "203.0.113.9", "203.0.113.10"),
     "counters.ipv6_prefix": counted("ipv6_prefix", 128, "2001:db8::1", "2001:db8::2"),
     "counters.remember": remember,
+    "reputation.store": reputation_store,
+    "reputation.lifetime": remembered("lifetime", 86_400, "11.22.33.44", later=2 * 86_400),
+    "reputation.new": remembered("new", 0),
+    "reputation.burst": remembered("burst", 0),
+    "reputation.settle": remembered("settle", 7, settle=0),
+    "reputation.ipv4_prefix": remembered("ipv4_prefix", 32, "11.22.33.45"),
+    "reputation.ipv6_prefix": remembered("ipv6_prefix", 48, "2001:db8::1", "2001:db8:0:1::1"),
     "greylist.mode": greylist_mode,
     "greylist.ipv4_prefix": network("ipv4_prefix", 32, "203.0.113.9", "203.0.113.10"),
     "greylist.ipv6_prefix": network("ipv6_prefix", 128, "2001:db8::1", "2001:db8::2"),
