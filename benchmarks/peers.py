@@ -8,7 +8,9 @@ Each filter decides at its own limit, as its makers ship it; ours at the limits 
 chosen on the test mails; those with a twin among the training mails are shown apart.  A filter that is not installed
 has a row that says so.  ``mails_per_cpu_second`` counts the filter's own processes, for as many mails as it judged;
 ``p50_ms`` and ``p99_ms`` are CPU per mail asked one by one, for filters that run in this process.  A filter that is
-slow is asked about a part of the mails only (``--slow``, drawn evenly), and compared with ours on those.
+slow is asked about a part of the mails only (``--slow``, drawn evenly), and compared with ours on those.  Two filters
+at two limits can each be better in one error; ``missed_at_their_ham_lost`` is what ours would miss at a limit (seen
+afterwards, so it is a comparison and no promise) that loses as much ham as the other one did.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from mailfilter.errors import MailFilterError
 
-from .filters import Answers, Filter, Flags, LeftOut, Setup, make
+from .filters import Answers, Filter, Flags, Floats, LeftOut, Setup, make
 from .metrics import compare, error_row, errors, ranking_row, short
 from .splits import Seen, Split, split_of
 
@@ -139,4 +141,19 @@ def _against(ours: Judged, other: Judged, is_spam: Flags) -> dict[str, object]:
     found = compare((ours.name, other.name), scores, called, spam)
     mine_wrong, theirs_wrong = (errors(one, spam) for one in called)
     ahead = mine_wrong.ham_lost <= theirs_wrong.ham_lost and mine_wrong.spam_missed <= theirs_wrong.spam_missed
-    return {"n": len(both), **found, "ahead_in_both_errors": ahead}
+    return {
+        "n": len(both),
+        **found,
+        "errors": {one.name: wrong._asdict() for one, wrong in ((ours, mine_wrong), (other, theirs_wrong))},
+        "ahead_in_both_errors": ahead,
+        "missed_at_their_ham_lost": _missed(scores[0], spam, theirs_wrong.ham_lost),
+    }
+
+
+def _missed(scores: Floats, spam: Flags, lost: int) -> int | None:
+    """Spam missed at the lowest limit that loses no more than ``lost`` ham; None without ham."""
+    ham = np.sort(scores[~spam])[::-1]
+    if not len(ham):
+        return None
+    limit = ham[lost] if lost < len(ham) else -np.inf
+    return int((scores[spam] <= limit).sum())

@@ -60,7 +60,15 @@ def test_ahead_means_in_both_errors_and_on_the_mails_that_both_judged() -> None:
     other = peers.Judged("x", every[1:4], Answers(np.array([1.0, 9, 0]), np.array([False, True, False])))
     found = peers._against(ours, other, spam)
     assert (found["n"], found["ahead_in_both_errors"]) == (3, True)
+    assert found["errors"]["x"] == {"ham": 2, "spam": 1, "ham_lost": 1, "spam_missed": 1}
+    assert found["missed_at_their_ham_lost"] == 0
     assert peers._against(other, ours, spam)["ahead_in_both_errors"] is False
+
+
+def test_spam_missed_where_as_much_ham_is_lost() -> None:
+    scores, spam = np.array([9.0, 5.0, 7.0, 1.0, 3.0]), np.array([True, True, False, False, True])
+    assert [peers._missed(scores, spam, lost) for lost in (0, 1, 2)] == [2, 0, 0]
+    assert peers._missed(scores[spam], spam[spam], 1) is None
 
 
 def test_a_slow_filter_is_asked_evenly() -> None:
