@@ -4,7 +4,9 @@
 One row: rules read, pattern rules that do not run, microseconds a mail with the reading of the mail included, best
 of three rounds in batches of 64.  With ``--against-spamassassin`` SpamAssassin itself (one Perl process, local
 tests only) sees the same mails in the same run; a second row gives the share of (mail, rule) pairs hit by either
-that both hit, over pattern rules, metas of such and functions that run here, and the differences by rule.
+that both hit, over pattern rules, metas of such and functions that run here, and the differences by rule; "functions"
+gives for each function of eval rules pairs hit by both, missed and extra.  Without ``--corpus`` the mails are then
+those of `AGAINST`.  `benchmarks rules` hands its ``--rules`` and ``--against-spamassassin`` over to here.
 """
 
 from __future__ import annotations
@@ -16,18 +18,21 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from mailfilter.errors import MailFilterError
 from mailfilter.message import Message
 from mailfilter.ruleset.compiled import CompiledRules
 from mailfilter.ruleset.reader import read_rules
-from mailfilter.ruleset.rules import PATTERN_KINDS
+from mailfilter.ruleset.rules import PATTERN_KINDS, Kind
 
 from .corpus import load
 
 STOCK = ("/etc/spamassassin", "/usr/share/spamassassin")
+AGAINST = ("spamassassin", "modern-spam-2023")
+"""Corpora of the comparison where none are named, `AGAINST_LIMIT` mails of each at most."""
+AGAINST_LIMIT = 400
 ROUNDS = 3
 BATCH = 64
 DRIVER = Path(__file__).with_name("spamassassin_hits.pl")
@@ -50,15 +55,17 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
     rules = read_rules(paths)
     compiled = CompiledRules(rules, fast=False if args.slow else None)
     ready = time.perf_counter() - start
-    limit = 60 if args.quick else args.limit or None
-    raws = [mail.raw for name in args.corpus or [""] for mail in load([name] if name else [], limit=limit).mails]
+    corpora, limit = args.corpus, 60 if args.quick else args.limit or None
+    if args.against_spamassassin and not corpora:
+        corpora, limit = list(AGAINST), limit or AGAINST_LIMIT
+    raws = [mail.raw for name in corpora or [""] for mail in load([name] if name else [], limit=limit).mails]
     best, _ = _timed(compiled, raws, subrules=False)
     every, found = _timed(compiled, raws, subrules=True)
     patterns = [rule for rule in rules.rules.values() if rule.kind in PATTERN_KINDS]
     wanted = [rule for rule in patterns if rule.points and not rule.is_net]
     row: dict[str, object] = {
         "benchmark": "cf-rules",
-        "corpus": "+".join(name.rstrip("/").rpartition("/")[2] for name in args.corpus),
+        "corpus": "+".join(name.rstrip("/").rpartition("/")[2] for name in corpora),
         "mails": len(raws),
         "rules": len(rules.rules),
         "pattern_rules": len(wanted),
@@ -96,26 +103,39 @@ def _against(
     """Pairs of mail and rule that both find, and those that one finds alone."""
     theirs, their_cpu = _spamassassin(raws, paths)
     known = {name for name in compiled.running if name not in compiled.metas.uncertain}
-    both, missed, extra = 0, Counter[str](), Counter[str]()
+    both, missed, extra = Counter[str](), Counter[str](), Counter[str]()
     for ours, hits in zip(found, theirs, strict=True):
         ours, hits = ours & known, hits & known
-        both += len(ours & hits)
+        both.update(ours & hits)
         missed.update(hits - ours)
         extra.update(ours - hits)
-    pairs = both + missed.total() + extra.total()
+    pairs = both.total() + missed.total() + extra.total()
     return {
         "benchmark": "cf-rules",
         "against": "spamassassin",
         "mails": len(raws),
         "rules": len(known),
         "pairs": pairs,
-        "agree_pct": round(100 * both / max(1, pairs), 3),
+        "agree_pct": round(100 * both.total() / max(1, pairs), 3),
         "differences": missed.total() + extra.total(),
         "missed": dict(missed.most_common(40)),
         "extra": dict(extra.most_common(40)),
+        "functions": _by_function(compiled, known, (both, missed, extra)),
         "spamassassin_mails_per_cpu_second": round(len(raws) / their_cpu, 2),
         "times_faster": round(their_cpu / cpu, 1),
     }
+
+
+def _by_function(
+    compiled: CompiledRules, known: Collection[str], counts: Sequence[Counter[str]]
+) -> dict[str, list[int]]:
+    """Pairs hit by both, missed and extra, of each function whose rules are compared."""
+    sums: dict[str, list[int]] = {}
+    for rule in compiled.running.values():
+        if rule.kind is Kind.EVAL and rule.name in known:
+            before = sums.setdefault(rule.function, [0, 0, 0])
+            sums[rule.function] = [old + count[rule.name] for old, count in zip(before, counts, strict=True)]
+    return dict(sorted(sums.items()))
 
 
 def _spamassassin(raws: Sequence[bytes], paths: Sequence[str]) -> tuple[list[set[str]], float]:

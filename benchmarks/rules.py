@@ -7,6 +7,9 @@ of the spam rate in the sum of both rates.
 
 With ``--without``: what the whole offline chain, as shipped, loses and misses, and what it would without each check and
 each rule: ``fn_more`` spam that falls below the quarantine limit, ``fp_fewer`` ham that does.
+
+With ``--rules PATH`` or ``--against-spamassassin``: rules in SpamAssassin's language instead, which
+`benchmarks.cf_rules` measures; its other options (``--slow``, ``--limit``) hold as well.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from mailfilter.message import Message
 from mailfilter.symbols import Findings
 from mailfilter.verdict import Verdict
 
+from . import cf_rules
 from .corpus import Corpus, load
 
 BATCH = 64
@@ -62,10 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by-corpus", action="store_true", help="give the hits of every symbol per corpus as well")
     parser.add_argument("--without", action="store_true", help="what the chain would miss without each rule")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over each batch, of which the best counts (5)")
+    cf_rules.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Yield the summary row, then one row a symbol, in the order of the catalogue."""
+    if args.rules or args.against_spamassassin:
+        yield from cf_rules.run(args)
+        return
     if args.without:
         yield from without(args.corpus, 200 if args.quick else None)
         return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmarks import rules
+from benchmarks.__main__ import main
 from mailfilter.errors import ArchiveError
 
 
@@ -29,7 +31,12 @@ def corpus(tmp_path: Path) -> Path:
 
 def run(*corpora: str) -> list[dict[str, object]]:
     return list(
-        rules.run(argparse.Namespace(corpus=list(corpora), quick=False, by_corpus=True, rounds=1, without=False))
+        rules.run(
+            argparse.Namespace(
+                corpus=list(corpora), quick=False, by_corpus=True, rounds=1, without=False, rules=[],
+                against_spamassassin=False,
+            )  # fmt: skip
+        )
     )
 
 
@@ -68,3 +75,12 @@ def test_what_the_chain_would_miss_without_each_rule(tmp_path: Path) -> None:
     assert by_name["DATE_MISSING"]["fn_more"] == 0
     assert "without_check" in rows[0]
     assert "without_rule" in rows[-1]
+
+
+def test_rule_files_are_handed_to_the_other_benchmark(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = corpus / "own.cf"
+    own.write_text("header SHOUTS Subject =~ /MONEY/\nbody OTHER /text/\nbody AT_LOSS eval:nobody_knows()\n")
+    assert main(["rules", "--rules", str(own), "--corpus", str(corpus), "--slow"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["benchmark"], row["rules"], row["unsupported"], row["mails"]) == ("cf-rules", 3, 0, 6)
+    assert row["us_per_mail"] > 0
