@@ -33,9 +33,14 @@ def run(*corpora: str) -> list[dict[str, object]]:
     return list(
         rules.run(
             argparse.Namespace(
-                corpus=list(corpora), quick=False, by_corpus=True, rounds=1, without=False, rules=[],
+                corpus=list(corpora),
+                quick=False,
+                by_corpus=True,
+                rounds=1,
+                without=False,
+                rules=[],
                 against_spamassassin=False,
-            )  # fmt: skip
+            )
         )
     )
 
