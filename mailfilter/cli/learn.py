@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from . import _common
 
 if TYPE_CHECKING:
     from ..classifier.site import SiteModel
     from ..message import Message
+    from ..reputation import Reputation
+
+M = TypeVar("M", bytes, "Message")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Learn, print a summary; exit status 1 where a mail could not be read or was given as both ham and spam."""
+    from ..assembly import reputation
     from ..classifier.model import Model
     from ..classifier.site import SiteModel
     from ..errors import StoreError
@@ -42,13 +46,17 @@ def run(args: argparse.Namespace) -> int:
         raise StoreError("nothing to learn: name mails or archives after --ham, --spam or --forget")
     user = config.learning.user if args.user is None else args.user
     site = SiteModel(Model.load(config.content.model or None), path, user, keep=config.learning.keep)
+    memory = None
     try:
-        return _run(site, args)
+        memory = None if user else reputation(config)  # one user's word is not the site's
+        return _run(site, memory, args)
     finally:
         site.close()
+        if memory is not None:
+            memory.close()
 
 
-def _run(site: SiteModel, args: argparse.Namespace) -> int:
+def _run(site: SiteModel, memory: Reputation | None, args: argparse.Namespace) -> int:
     from ..classifier.journal import Done
 
     given: dict[str, bool] = {}
@@ -57,13 +65,22 @@ def _run(site: SiteModel, args: argparse.Namespace) -> int:
     done = Done()
     for spam, paths in ((False, args.ham), (True, args.spam)):
         sources.append(_common.Source(paths))
-        done += site.learn((message, spam) for message in _agreeing(sources[-1], spam, given, clashes))
+        mails = _agreeing(sources[-1], spam, given, clashes)
+        done += site.learn((message, spam) for message in _remembered(memory, mails, spam))
     sources.append(_common.Source(args.forget))
-    done += site.forget(item.raw for item in sources[-1])
+    done += site.forget(_remembered(memory, (item.raw for item in sources[-1]), None))
     site.settle()
     unreadable = sum(len(source.unreadable) for source in sources)
     print(_summary(site, done, unreadable, len(clashes)))
     return 1 if unreadable or clashes else 0
+
+
+def _remembered(memory: Reputation | None, mails: Iterable[M], spam: bool | None) -> Iterator[M]:
+    """The mails, each of which is told to what is remembered of senders as it goes by."""
+    for mail in mails:
+        if memory is not None:
+            memory.teach([(mail, spam)])
+        yield mail
 
 
 def _agreeing(

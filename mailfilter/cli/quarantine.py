@@ -74,12 +74,14 @@ def _show(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
 def _release(store: Quarantine, config: Config, args: argparse.Namespace) -> int:
     """Deliver held mails to their recipients by [quarantine] smtp; without it (or with --stdout), write one of them to
     standard output.  With --learn the site is taught that it is ham."""
+    from ..assembly import reputation
     from ..quarantine.configured import delivery
 
     aside = args.stdout or not config.quarantine.smtp
     if aside and len(args.receipt) > 1:
         raise StoreError('several mails are released by SMTP only: set [quarantine] smtp = "host:port"')
     site = _site(config) if args.learn else None
+    memory = reputation(config) if args.learn and not config.learning.user else None
     deliver = None if aside else delivery(config)
     failed = 0
     for receipt in args.receipt:
@@ -97,8 +99,11 @@ def _release(store: Quarantine, config: Config, args: argparse.Namespace) -> int
             _done(args, receipt, "released")
         if site is not None:
             site.learn([(raw, False)])
-    if site is not None:
-        site.close()
+            if memory is not None:
+                memory.teach([(raw, False)])
+    for opened in (site, memory):
+        if opened is not None:
+            opened.close()
     return 1 if failed else 0
 
 
