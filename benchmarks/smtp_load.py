@@ -77,15 +77,15 @@ async def _sink(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.write(b"220 sink\r\n")
     try:
         while line := await reader.readline():
-            if line[:4] == b"DATA":
+            if line[:4].upper() == b"DATA":
                 writer.write(b"354 go\r\n")
                 while not (await _chunk(reader)).endswith(b"\r\n.\r\n"):
                     pass
                 writer.write(b"250 2.0.0 OK\r\n")
-            elif line[:4] == b"EHLO":
+            elif line[:4].upper() == b"EHLO":
                 writer.write(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
             else:
-                writer.write(b"250 2.0.0 OK\r\n")
+                writer.write(b"221 2.0.0 Bye\r\n" if line[:4].upper() == b"QUIT" else b"250 2.0.0 OK\r\n")
     except (OSError, asyncio.CancelledError):
         pass
     finally:

@@ -82,9 +82,11 @@ class Disposal:
             await self._hop.close()
 
     async def _acted(self, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
-        """What needs a store that may block is done in a thread."""
-        blocks = self._stores or any(one.carried in (Action.QUARANTINE, Action.DELETE) for one in verdict.recipients)
-        if blocks:
+        """What may have to wait for a store is done in a thread."""
+        kept = any(one.carried in (Action.QUARANTINE, Action.DELETE) for one in verdict.recipients)
+        ours = envelope.auth_user is not None or envelope.direction != "inbound"
+        noted = self._stores and (ours or any(symbol.name == "AUTH_RESULTS" for symbol in verdict.symbols))
+        if kept or noted:
             return await asyncio.to_thread(self._chain.act, raw, envelope, verdict)
         return self._chain.act(raw, envelope, verdict)
 

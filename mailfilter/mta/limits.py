@@ -6,6 +6,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 
@@ -48,6 +49,12 @@ class InHand:
         if self.limits.per_client and self.clients[client] > self.limits.per_client:
             return "421 4.7.0 Too many sessions from your address, please try again later"
         return ""
+
+
+@cache
+def names(kind: type, beginnings: tuple[str, ...]) -> list[str]:
+    """Attributes of a class with these beginnings."""
+    return [name for base in kind.__mro__ for name in vars(base) if name.startswith(beginnings)]
 
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Session, syntax
 
-from .limits import InHand, Networks, within
+from .limits import InHand, Networks, names, within
 
 _log = logging.getLogger("mailfilter.mta")
 _END = b"\r\n.\r\n"
@@ -61,6 +61,10 @@ class FilterSMTP(SMTP):
         # aiosmtpd keeps one for all sessions, and raises it with every EHLO
         self.command_size_limits = defaultdict(lambda: 2048)
         self._held = 0
+
+    def __dir__(self) -> list[str]:
+        """Commands and ways to log in: to find these, aiosmtpd looks through all that there is, for every session."""
+        return names(self.__class__, ("smtp_", "auth_"))  # type: ignore[arg-type]  # classes are hashable
 
     def _create_session(self) -> GivenSession:
         return GivenSession(self.loop)

@@ -25,7 +25,7 @@ from ..errors import SettingError
 from ..observing import log_event, mail_event
 from .disposal import Disposal, Handed, handed_over
 from .hop import Hop, NextHop
-from .limits import Limits
+from .limits import Limits, names
 from .trace import loops, received
 
 _log = logging.getLogger("mailfilter.mta")
@@ -73,6 +73,10 @@ class FilterHandler:
         self._direction, self._received, self._observers = direction or _direction, received, tuple(observers)
         self._tasks: set[asyncio.Task[str]] = set()
 
+    def __dir__(self) -> list[str]:
+        """The hooks: to find these, aiosmtpd looks through all that there is, for every session."""
+        return names(self.__class__, ("handle_", "auth_"))  # type: ignore[arg-type]  # classes are hashable
+
     # ----------------------------------------------------------------------------------------------- aiosmtpd's hooks
     async def handle_EHLO(self, server: Any, session: Any, envelope: Any, name: str, lines: list[str]) -> list[str]:
         """What we offer beside what aiosmtpd does."""
@@ -81,7 +85,7 @@ class FilterHandler:
         offered += ["250-PIPELINING", "250-ENHANCEDSTATUSCODES"]
         if getattr(server, "trusts", False):
             offered += ["250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN", "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT"]
-        return [*offered, "250 HELP"]
+        return ["\r\n".join([*offered, "250 HELP"])]  # aiosmtpd sends each item by itself, in a packet of its own
 
     async def handle_PROXY(self, server: Any, session: Any, envelope: Any, proxy_data: Any) -> bool:
         """Every well-formed PROXY header is taken: only the proxy reaches a port on which it is expected."""
