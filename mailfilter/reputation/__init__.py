@@ -13,6 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..checks import Mail
@@ -32,6 +33,8 @@ from .labels import NO_LABELS, Labels
 
 if TYPE_CHECKING:
     from ..greylist import Greylist
+
+_network_of = lru_cache(maxsize=4096)(network_of)
 
 UNKNOWN = "SENDER_REPUTATION_UNKNOWN"
 GROUP, CAP = "reputation", 2.5
@@ -151,7 +154,7 @@ class Reputation:
             return ""
         origin = path_of(mail, self._trust).origin
         try:
-            return network_of(origin.ip, *self._prefixes) if origin is not None else ""
+            return _network_of(origin.ip, *self._prefixes) if origin is not None else ""
         except ValueError:
             return ""
 
