@@ -405,3 +405,17 @@ def test_learn_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
             found.append(names(chain.check(raw(2), CAME)))
     capsys.readouterr()
     assert found == [["SENDER_TAUGHT_SPAM"], [], ["SENDER_KNOWN"], ["SENDER_KNOWN"], ["SENDER_KNOWN"], []]
+
+
+def test_release_tells_it(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    path = tmp_path / "mailfilter.toml"
+    path.write_text(
+        f"[reputation]\nstore = '{tmp_path}/senders.db'\nnew = 0\n[quarantine]\npath = '{tmp_path}/q.db'\n"
+        f"[learning]\nsite = '{tmp_path}/site.db'\n[policy]\ngreylist = 'never'\nquarantine = 0\n",
+        encoding="utf-8",
+    )
+    with FilterChain(Config.from_file(path), checks=[Proves()]) as chain:
+        receipt = chain.act(raw(1), CAME, chain.check(raw(1), CAME)).receipt
+        assert main(["quarantine", "release", "--learn", "--config", str(path), str(receipt)]) == 0
+        assert capsysbinary.readouterr().out == raw(1)
+        assert names(chain.check(raw(2), CAME)) == ["SENDER_KNOWN"]
