@@ -297,6 +297,8 @@ def _authentication(config: Config) -> Check:
         tree_walk=section.tree_walk,
         asking=bool(config.dns.resolvers),
         enabled=section.enabled,
+        trust=config.trusted(),
+        trusted_results=section.trusted_results,
     )
 
 

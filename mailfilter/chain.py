@@ -193,7 +193,8 @@ class FilterChain:
         Of a disarmed mail that is its replacement.
         """
         raw, name = verdict.replacement or raw, self.config.headers.authserv_id
-        return report.rewrite(raw, (*verdict.headers, *report.authentication_results(verdict, name)), name)
+        added = (*verdict.headers, *report.authentication_results(verdict, name))
+        return report.rewrite(raw, added, name, *self.config.authentication.trusted_results)
 
     def close(self) -> None:
         """Let go of threads, sockets and stores."""

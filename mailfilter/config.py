@@ -147,6 +147,7 @@ class Config:
             "DNSBL_UNKNOWN_DOMAIN": self.dns.on_unknown_domain,
             "DNSBL_UNKNOWN_HASH": self.dns.on_unknown_hash,
             "DNSWL_UNKNOWN": self.dns.on_unknown_allow,
+            "AUTH_UNKNOWN": self.authentication.on_unknown,
             **{symbol: action for action, symbol in RATE_SYMBOLS.items()},
             "ATTACH_BANNED": self.attachments.on_banned,
             "ATTACH_BOMB": self.attachments.on_bomb,

@@ -63,25 +63,26 @@ def forged(name: str) -> bool:
     return name.lower().startswith(FORGEABLE)
 
 
-def rewrite(raw: bytes, added: Iterable[tuple[str, str]], authserv_id: str = "") -> bytes:
+def rewrite(raw: bytes, added: Iterable[tuple[str, str]], *authserv_ids: str) -> bytes:
     """The mail with pretended headers removed and ``added`` on top; every other byte stays as it is.
 
-    Authentication-Results fields are pretended when they claim to come from ``authserv_id``, us (RFC 8601 section 5).
+    Authentication-Results fields are pretended when they claim to come from one of ``authserv_ids``, hosts of ours
+    (RFC 8601 section 5); what is true of them, ours says once more.
     """
     line_end = b"\r\n" if raw[: raw.find(b"\n") + 1].endswith(b"\r\n") else b"\n"
     blank = _BLANK_LINE.search(raw)
     size = blank.start() if blank else len(raw)
     head, body = raw[:size], raw[size:]
-    ours = authserv_id.lower().encode("utf-8")
+    ours = {name.lower().encode("utf-8") for name in authserv_ids if name}
     kept = _FIELD.sub(lambda field: b"" if _pretended(field, ours) else field[0], head)
     return b"".join(_fold(name, value, line_end) for name, value in added) + kept + body
 
 
-def _pretended(field: re.Match[bytes], ours: bytes) -> bool:
+def _pretended(field: re.Match[bytes], ours: set[bytes]) -> bool:
     name = field[1].lower()
     if name == b"authentication-results" and ours:
         claimed = _AUTHSERV_ID.match(field[2])
-        return claimed is not None and claimed[1].strip(b'"').lower() == ours
+        return claimed is not None and claimed[1].strip(b'"').lower() in ours
     return forged(name.decode("latin-1"))
 
 

@@ -178,6 +178,9 @@ class TrustSection:
     forwarders: tuple[str, ...] = setting(
         (), "texts", "networks and names of hosts that forward our users' mail: SPF looks one host further"
     )
+    lists: tuple[str, ...] = setting(
+        (), "texts", "domains of known mailing lists: where one is proved, a DMARC failure through it counts nothing"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +227,10 @@ class AuthenticationSection:
         (), "texts", "domains whose ARC seals are believed: where they saw DMARC pass, its failure here counts nothing"
     )
     tree_walk: bool = setting(False, "switch", "find a domain's organization by DMARC's tree walk, not by a list")
+    trusted_results: tuple[str, ...] = setting(
+        (), "texts", "names in Authentication-Results of hosts of ours, before this one, that are believed about a mail"
+    )
+    on_unknown: str = setting("pass", "text", "when something that was asked is not known", choices=_ON_SILENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trust:
-    """Whom we believe: networks and verified host names of our own, hosts of submission, forwarders.
+    """Whom we believe: networks and verified host names of our own, hosts of submission, forwarders, lists.
 
     A name stands for itself; with a leading dot for every host below it.
     """
@@ -85,6 +85,7 @@ class Trust:
     submission: tuple[Network, ...] = ()
     forwarder_networks: tuple[Network, ...] = ()
     forwarder_hosts: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.networks or self.hosts or self.submission or self.forwards_any)
@@ -121,6 +122,7 @@ def read_trust(section: TrustSection, faults: list[str]) -> Trust:
         _networks(section.submission, "submission", faults),
         _networks(networks, "forwarders", faults),
         _names(forwarders, "forwarders", faults),
+        frozenset(name.removeprefix(".") for name in _names(section.lists, "lists", faults)),
     )
 
 

@@ -573,6 +573,50 @@ def authenticated(key: str, value: Any) -> Callable[[Path], tuple[Any, Any]]:
     return effect
 
 
+def through_list(folder: Path) -> tuple[Any, Any]:
+    """A DMARC failure of a mail that a known list has signed."""
+    from tests.authentication.signing import record, sign
+
+    raw = b"From: a@strict.example\r\nSubject: x\r\nList-Id: <talk.club.example>\r\n\r\nhello\r\n"
+    raw = sign(raw, "rsa1024", domain="club.example")
+    zone = {
+        "k._domainkey.club.example": {"TXT": [f'"{record("rsa1024")}"']},
+        "_dmarc.strict.example": {"TXT": ['"v=DMARC1; p=reject"']},
+    }
+    with FakeDns(zone) as server:
+        settings = {"dns": {"resolvers": [server.address]}}
+        tables = [{**settings, "trust": {"lists": names}} for names in ([], ["club.example"])]
+        before, after = (FilterChain(Config.from_mapping(table)).check(raw, CLIENT).symbols for table in tables)
+    return [symbol.name for symbol in before], [symbol.name for symbol in after]
+
+
+def relayed_results(folder: Path) -> tuple[Any, Any]:
+    """What a host of ours says of the sender, and whether such fields are taken out."""
+    raw = (
+        b"Authentication-Results: mx.ours.example; spf=pass smtp.mailfrom=a@example.net; dkim=none; dmarc=none\n"
+        b"Received: from h (h [11.22.33.44]) by mx.ours.example (Postfix) with SMTP id 1; 1 Jan 2024 00:00:00 +0000\n"
+        b"From: a@example.net\n\nhello\n"
+    )
+    found = []
+    for names in ([], ["mx.ours.example"]):
+        chain = FilterChain(Config.from_mapping({"authentication": {"trusted_results": names}}))
+        verdict = chain.check(raw, replace(CLIENT, client_ip="10.0.0.1"))
+        passed = any(symbol.name == "SPF_PASS" for symbol in verdict.symbols)
+        found.append((passed, b"Authentication-Results" in chain.rewrite(raw, verdict)))
+    return found[0], found[1]
+
+
+def authentication_unknown(folder: Path) -> tuple[Any, Any]:
+    found = []
+    for choice in ("pass", "tempfail"):
+        settings = {"dns": {"resolvers": ["192.0.2.1"]}, "authentication": {"on_unknown": choice}}
+        lookup = Saying(DnsQuestion, DnsAnswer(DnsState.TIMEOUT))
+        only = [BUILT_IN["authentication"](Config.from_mapping(settings))]
+        chain = FilterChain(Config.from_mapping(settings), checks=only, lookups=[lookup], stateless=True)
+        found.append(chain.check(b"From: a@example.net\n\nhello\n", CLIENT).action)
+    return found[0], found[1]
+
+
 def own_rules(folder: Path, text: str, **settings: Any) -> FilterChain:
     """A chain with a rule file and nothing else."""
     (folder / "own.cf").write_text(text)
@@ -914,6 +958,9 @@ EFFECTS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "trust.networks": asked("ip", "networks", ["12.0.0.0/8"], "trust"),
     "trust.hosts": asked("ip", "hosts", [".ours.example"], "trust"),
     "trust.submission": asked("ip", "submission", ["11.22.33.44"], "trust"),
+    "trust.lists": through_list,
+    "authentication.trusted_results": relayed_results,
+    "authentication.on_unknown": authentication_unknown,
     "trust.forwarders": asked("ip", "forwarders", ["mx.ours.example"], "trust"),
     "dns.skip": asked("domain", "skip", ["two.test"]),
     "dns.hops": asked("ip", "hops", 1),

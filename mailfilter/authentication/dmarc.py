@@ -225,6 +225,11 @@ def _organization_of(name: str, found: list[tuple[str, DmarcRecord]]) -> str:
     return last
 
 
+SPF_OPEN = "spf is not known"
+"""Reason of a result that only SPF keeps open."""
+_OPEN = {"dkim": "dkim is not known", "spf": SPF_OPEN}
+
+
 def judge(discovery: Discovery, proofs: Iterable[Proof], sample: int = 0) -> DmarcAnswer:
     """Whether a proof is aligned with the From domain, and what the domain asks for where none is.
 
@@ -242,7 +247,7 @@ def judge(discovery: Discovery, proofs: Iterable[Proof], sample: int = 0) -> Dma
         if proof.certain:
             return DmarcAnswer(DmarcResult.PASS, domain, policy, proof)
     if aligned:
-        return DmarcAnswer(DmarcResult.TEMPERROR, domain, policy, reason=f"{aligned[0].method} is not known")
+        return DmarcAnswer(DmarcResult.TEMPERROR, domain, policy, reason=_OPEN[aligned[0].method])
     return DmarcAnswer(DmarcResult.FAIL, domain, policy, reason="nothing that was proved is of this domain")
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..checks import Mail
 from ..message import Message
 from ..mime.addresses import parse_addresses
 from ..mime.charsets import decode_header_bytes
 from ..mime.words import unfold
+from ..trust import NOBODY, Path, is_private, path_of
 from . import arc, dkim, dmarc
 from .arc import ArcAnswer
 from .dialogue import Dialogue, askable, together
@@ -19,19 +20,12 @@ from .dmarc import Discovery, DmarcAnswer, DmarcResult, Proof
 from .outcome import Outcome
 from .signed import SignedMail
 from .spf import SpfAnswer, SpfResult, check_helo, check_mail_from
+from .spf_session import read_address
 
 MAX_FROM = 8
 """From fields, over all readings of a mail, whose domains are looked at."""
 MAX_DOMAINS = 3
 """From domains whose policy is asked for; a mail has one."""
-
-_OURS = tuple(
-    ipaddress.ip_network(network)
-    for network in ("10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "::/127",
-                    "fc00::/7", "fe80::/10")
-)  # fmt: skip
-"""Networks from which no mail of others comes: who connects from there has taken it from somebody else."""
-
 
 _FROM_LINE = re.compile(rb">?From[ \t]+:(.*)")
 """A first line that is taken for mbox's, and that some programs show as the header."""
@@ -52,16 +46,19 @@ class Authentication:
     unasked: str = ""
 
 
-def authenticate(mail: Mail, now: float, walk: bool = False) -> Dialogue[Authentication]:
-    """Evaluate a mail; ``now`` in seconds since 1970, ``walk`` chooses DMARC's tree walk."""
+def authenticate(mail: Mail, now: float, walk: bool = False, path: Path | None = None) -> Dialogue[Authentication]:
+    """Evaluate a mail; ``now`` in seconds since 1970, ``walk`` chooses DMARC's tree walk.
+
+    ``path``  how it came: SPF is asked about the first host that is not ours, or the one before a known forwarder.
+    """
     signed = SignedMail(mail.message.raw)
-    address, unasked = _client(mail)
+    client = _client(mail, path or path_of(mail, NOBODY))
     every, complete = from_domains(mail.message, signed)
     domains = every[:MAX_DOMAINS]
     mail_from, helo, signatures, chain, *found = yield from together(
         [
-            _spf_mail_from(mail, address),
-            _spf_helo(mail, address),
+            _spf_mail_from(mail, client),
+            _spf_helo(mail, client),
             dkim.verify(signed, now),
             arc.verify(signed),
             *(dmarc.discover(domain, walk) for domain in domains),
@@ -70,42 +67,60 @@ def authenticate(mail: Mail, now: float, walk: bool = False) -> Dialogue[Authent
     discoveries: list[Discovery] = found
     proofs: list[Proof] = []
     if any(discovery.record is not None for discovery in discoveries):
-        proofs = yield from _proofs(mail, mail_from, signatures, walk)
+        proofs = yield from _proofs(mail, client.helo, mail_from, signatures, walk)
     sample = int(mail.message.digest[:8], 16) % 100
     answers = [dmarc.judge(discovery, proofs, sample) for discovery in discoveries]
     if domains and (not complete or len(every) > len(domains)):
         answers.append(DmarcAnswer(DmarcResult.FAIL, every[-1], reason="more From domains than can be proved"))
-    return Authentication(mail_from, helo, signatures, chain, tuple(answers), unasked)
+    return Authentication(mail_from, helo, signatures, chain, tuple(answers), client.unasked)
 
 
-def _client(mail: Mail) -> tuple[str, str]:
-    """The address that SPF is asked about; without one, why not."""
-    address = mail.envelope.client_ip
-    if address is None:
-        return "", "the address of the connecting host is not known"
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if any(parsed in network for network in _OURS if network.version == parsed.version):
-        return "", "the connecting host is in a network of our own"
-    return str(parsed), ""
+class _Client(NamedTuple):
+    """Whom SPF is asked about: address and HELO, or why nobody."""
+
+    address: str = ""
+    helo: str = ""
+    unasked: str = ""
 
 
-def _spf_mail_from(mail: Mail, address: str) -> Dialogue[SpfAnswer | None]:
-    sender, helo = mail.envelope.mail_from, mail.envelope.helo or ""
-    if not address or sender is None:
+_REWRITTEN = ("srs0", "srs1")
+"""Beginnings of a MAIL FROM that a forwarder has made its own (Sender Rewriting Scheme)."""
+
+
+def _client(mail: Mail, path: Path) -> _Client:
+    """The host that SPF is asked about.
+
+    That is only what the SMTP session and hosts of our own tell: a proof must not come out of the mail itself.
+    """
+    envelope = mail.envelope
+    if not path.anchored:
+        return _Client(helo=envelope.helo or "", unasked="the address of the connecting host is not known")
+    if path.client is None:
+        return _Client(helo=envelope.helo or "", unasked=path.ends)
+    rewritten = (envelope.mail_from or "").lower().startswith(_REWRITTEN)
+    hop = path.client if path.forwarders and rewritten else path.origin
+    if hop is None or read_address(hop.ip.partition("%")[0]) is None or is_private(hop.ip):
+        return _Client(unasked="the host before the forwarder is not known")
+    return _Client(hop.ip.partition("%")[0], hop.helo)
+
+
+def _spf_mail_from(mail: Mail, client: _Client) -> Dialogue[SpfAnswer | None]:
+    sender = mail.envelope.mail_from
+    if not client.address or sender is None:
         return None
-    return (yield from check_mail_from(address, sender, helo))
+    return (yield from check_mail_from(client.address, sender, client.helo))
 
 
-def _spf_helo(mail: Mail, address: str) -> Dialogue[SpfAnswer | None]:
+def _spf_helo(mail: Mail, client: _Client) -> Dialogue[SpfAnswer | None]:
     """The HELO name; the null sender's MAIL FROM is that already."""
-    helo = mail.envelope.helo or ""
-    if not address or not mail.envelope.mail_from or askable(helo) is None or helo.startswith("["):
+    helo = client.helo
+    if not client.address or not mail.envelope.mail_from or askable(helo) is None or helo.startswith("["):
         return None
-    return (yield from check_helo(address, helo))
+    return (yield from check_helo(client.address, helo))
 
 
 def _proofs(
-    mail: Mail, mail_from: SpfAnswer | None, signatures: tuple[DkimAnswer, ...], walk: bool
+    mail: Mail, helo: str, mail_from: SpfAnswer | None, signatures: tuple[DkimAnswer, ...], walk: bool
 ) -> Dialogue[list[Proof]]:
     """Every domain that was, or for all we know may have been, authenticated; certain ones first."""
     domains: dict[tuple[str, str], bool] = {}
@@ -115,7 +130,7 @@ def _proofs(
             domains["dkim", answer.domain] = domains.get(("dkim", answer.domain), False) or certain
     if mail_from is None:
         sender = mail.envelope.mail_from
-        unknown = askable((sender or mail.envelope.helo or "").rpartition("@")[2]) if sender is not None else ""
+        unknown = askable((sender or helo).rpartition("@")[2]) if sender is not None else ""
         if unknown is not None:
             domains["spf", unknown] = False
     elif mail_from.result in (SpfResult.PASS, SpfResult.TEMPERROR):

@@ -26,21 +26,21 @@ def results(found: Authentication) -> str:
         parts.append(f"arc={found.arc.outcome.value}")
     for judged in found.dmarc:
         policy = f" policy.dmarc={judged.policy.value}" if judged.result is DmarcResult.FAIL else ""
-        parts.append(f"dmarc={judged.result.value}{policy} header.from={_value(judged.domain)}")
+        parts.append(f"dmarc={judged.result.value}{policy} header.from={value(judged.domain)}")
     return "; ".join(part for part in parts if part)
 
 
 def _spf(answer: SpfAnswer | None, identity: str) -> str:
-    return f"spf={answer.result.value} smtp.{identity}={_value(answer.domain)}" if answer else ""
+    return f"spf={answer.result.value} smtp.{identity}={value(answer.domain)}" if answer else ""
 
 
 def _dkim(answer: DkimAnswer) -> str:
-    reason = f" reason={_value(answer.reason.replace(' ', '-'))}" if answer.reason else ""
-    who = f"header.d={_value(answer.domain)} header.s={_value(answer.selector)}"
+    reason = f" reason={value(answer.reason.replace(' ', '-'))}" if answer.reason else ""
+    who = f"header.d={value(answer.domain)} header.s={value(answer.selector)}"
     return f"dkim={answer.outcome.value}{reason} {who}"
 
 
-def _value(text: str) -> str:
+def value(text: str) -> str:
     """A property's value: as it is, or as a quoted string that cannot end before its time."""
     if _TOKEN.fullmatch(text):
         return text

@@ -1,6 +1,7 @@
 """Sender authentication: SPF, DKIM, DMARC and ARC as findings.
 
-A result is evidence only where DNS told; everything else is ``AUTH_UNKNOWN`` and worth nothing.
+A result is evidence only where DNS told.  What was asked and not told is ``AUTH_UNKNOWN``, what could not be asked
+``AUTH_NOT_ASKED``; both are worth nothing.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ import time
 from collections.abc import Callable, Iterable
 
 from ..authentication.dkim import FROM_UNSIGNED, DkimAnswer
-from ..authentication.dmarc import DmarcAnswer, DmarcResult, Policy
+from ..authentication.dmarc import SPF_OPEN, DmarcAnswer, DmarcResult, Policy
 from ..authentication.evaluation import Authentication, authenticate
+from ..authentication.inbound import believed
+from ..authentication.lists import known_list, list_proof
 from ..authentication.outcome import Outcome
 from ..authentication.results import dmarc_passed, results
 from ..authentication.spf import SpfAnswer, SpfResult
 from ..symbols import Findings, Symbol, declared_by
+from ..trust import NOBODY, Trust, path_of
 from . import Asking, Mail
+from ._relayed import has_failed, relayed
 from ._text import quote
 
 UNKNOWN = "AUTH_UNKNOWN"
+NOT_ASKED = "AUTH_NOT_ASKED"
 RESULTS = "AUTH_RESULTS"
 """Symbol whose evidence is the value of an Authentication-Results field, without our name."""
 
@@ -39,7 +45,9 @@ class AuthenticationCheck:
 
     ``trusted_sealers``  domains whose ARC seals are believed: where they saw DMARC pass, its failure here is softened.
     ``tree_walk``  how DMARC finds organizational domains.
-    ``asking``  False where there is nobody to ask; every mail from outside is then ``AUTH_UNKNOWN``.
+    ``asking``  False where there is nobody to ask; every mail from outside is then ``AUTH_NOT_ASKED``.
+    ``trust``  which hosts are ours, which forward, which lists are known: DMARC's failure through one that is proved is
+    softened.  ``trusted_results``  hosts of ours whose Authentication-Results take the place of asking.
     ``enabled``  False switches the check off: it finds nothing.
     ``clock``  seconds since 1970, for signatures that expire; not asked where the envelope says when the mail came.
 
@@ -55,12 +63,16 @@ class AuthenticationCheck:
         tree_walk: bool = False,
         asking: bool = True,
         enabled: bool = True,
+        trust: Trust = NOBODY,
+        trusted_results: Iterable[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.trusted_sealers = frozenset(domain.lower() for domain in trusted_sealers)
         self.tree_walk = tree_walk
         self.asking = asking
         self.enabled = enabled
+        self.trust = trust
+        self.trusted_results = frozenset(name.lower() for name in trusted_results)
         self._clock = clock
         self.symbols = declared_by(self.name)
 
@@ -68,41 +80,68 @@ class AuthenticationCheck:
         """All methods side by side."""
         if not self.enabled or mail.envelope.auth_user or mail.envelope.direction != "inbound":
             return ()
+        nobody = (Symbol(NOT_ASKED, 1.0, "no resolver is configured"),)
+        if not (self.asking or self.trusted_results):
+            return nobody
+        path = path_of(mail, self.trust)
+        if path.submitted and path.anchored:
+            return ()
+        through = known_list(mail.message, self.trust.lists)
+        told = believed(mail, path, self.trusted_results)
+        may_be_softened = self.asking and (through or self.trusted_sealers) and has_failed(told)
+        if told and not may_be_softened:
+            return relayed(told)
         if not self.asking:
-            return (Symbol(UNKNOWN, 1.0, "no resolver is configured"),)
+            return nobody
         came = mail.envelope.received_at
-        found = yield from authenticate(mail, self._clock() if came is None else came, self.tree_walk)
-        return self._findings(found)
+        found = yield from authenticate(mail, self._clock() if came is None else came, self.tree_walk, path)
+        return self._findings(found, through)
 
-    def _findings(self, found: Authentication) -> Findings:
-        unknown = [f"SPF: {found.unasked}"] if found.unasked else []
+    def _findings(self, found: Authentication, through: str) -> Findings:
+        not_asked = [f"SPF: {found.unasked}"] if found.unasked else []
+        unknown: list[str] = []
         symbols = [
             *_spf(found.mail_from, _SPF, "MAIL FROM", unknown),
             *_spf(found.helo, _HELO, "HELO", unknown),
             *_dkim(found.dkim, unknown),
             *_arc(found, unknown),
-            *self._dmarc(found, unknown),
+            *self._dmarc(found, through, unknown, not_asked),
             Symbol(RESULTS, 1.0, results(found)),
         ]
-        if unknown:
-            symbols.append(Symbol(UNKNOWN, 1.0, "; ".join(unknown)))
+        for name, reasons in ((UNKNOWN, unknown), (NOT_ASKED, not_asked)):
+            if reasons:
+                symbols.append(Symbol(name, 1.0, "; ".join(reasons)))
         return tuple(symbols)
 
-    def _dmarc(self, found: Authentication, unknown: list[str]) -> list[Symbol]:
+    def _dmarc(
+        self, found: Authentication, through: str, unknown: list[str], not_asked: list[str]
+    ) -> list[Symbol]:
         """One finding: of several From domains the worst counts, because the reader may be shown any of them."""
         failed = [answer for answer in found.dmarc if answer.result is DmarcResult.FAIL]
         if failed:
             worst = max(failed, key=lambda answer: _STRICTNESS[answer.policy])
-            sealer = self._vouches(found)
-            if sealer:
-                evidence = f"{quote(worst.domain)}: passed where {quote(sealer)} took it in"
-                return [Symbol("DMARC_FAIL_FORWARDED", 1.0, evidence)]
-            return [Symbol(f"DMARC_FAIL_{worst.policy.name}", 1.0, f"{quote(worst.domain)}: {worst.reason}")]
-        open_ones = [answer for answer in found.dmarc if answer.result is DmarcResult.TEMPERROR]
-        unknown.extend(f"DMARC of {answer.domain}: {answer.reason}" for answer in open_ones)
+            return self._failed(worst, found, through, unknown)
+        for answer in found.dmarc:
+            if answer.result is DmarcResult.TEMPERROR:
+                for_want_of_spf = found.unasked and answer.reason == SPF_OPEN
+                (not_asked if for_want_of_spf else unknown).append(f"DMARC of {answer.domain}: {answer.reason}")
         if found.dmarc and all(answer.result is DmarcResult.PASS for answer in found.dmarc):
             return [Symbol("DMARC_PASS", 1.0, "; ".join(map(_proved, found.dmarc)))]
         return []
+
+    def _failed(self, worst: DmarcAnswer, found: Authentication, through: str, unknown: list[str]) -> list[Symbol]:
+        """A failure: softened where somebody vouches who is trusted, not known where it is not known if he does."""
+        if sealer := self._vouches(found):
+            evidence = f"{quote(worst.domain)}: passed where {quote(sealer)} took it in"
+            return [Symbol("DMARC_FAIL_FORWARDED", 1.0, evidence)]
+        proof = list_proof(through, found) if through else None
+        if proof is not None and proof.proof:
+            evidence = f"{quote(worst.domain)}: through a list of {quote(proof.domain)}, which {proof.proof} proves"
+            return [Symbol("DMARC_FAIL_LIST", 1.0, evidence)]
+        if proof is not None:
+            unknown.append(f"DMARC of {worst.domain}: it fails, unless it came through a list of {proof.domain}")
+            return []
+        return [Symbol(f"DMARC_FAIL_{worst.policy.name}", 1.0, f"{quote(worst.domain)}: {worst.reason}")]
 
     def _vouches(self, found: Authentication) -> str:
         """The newest sealer, where one whose words reached us through trusted hands only saw DMARC pass."""

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..envelope import DIRECTIONS, Envelope
-from ..sections import AttachmentsSection, DnsSection, PolicySection, SendersSection, VirusSection
+from ..sections import (
+    AttachmentsSection,
+    AuthenticationSection,
+    DnsSection,
+    PolicySection,
+    SendersSection,
+    VirusSection,
+)
 from ..settings import build, setting
 from .addresses import folded, keys, pattern_fault
 
@@ -24,6 +31,7 @@ OTHERS: Mapping[str, Any] = {
     "virus": VirusSection,
     "attachments": AttachmentsSection,
     "dns": DnsSection,
+    "authentication": AuthenticationSection,
     "senders": SendersSection,
 }
 """Sections whose on_... a rule may give."""

@@ -108,15 +108,15 @@ def test_what_is_not_known_never_makes_it_worse(name: str, raw: bytes) -> None:
 
 
 def test_a_mail_of_unknown_origin_is_judged_by_its_signature_alone() -> None:
-    assert find(signed(), envelope=Envelope()).keys() == {"DKIM_VALID", "DMARC_PASS", "AUTH_RESULTS", "AUTH_UNKNOWN"}
-    assert find(MAIL, envelope=Envelope()).keys() == {"AUTH_RESULTS", "AUTH_UNKNOWN"}
+    assert find(signed(), envelope=Envelope()).keys() == {"DKIM_VALID", "DMARC_PASS", "AUTH_RESULTS", "AUTH_NOT_ASKED"}
+    assert find(MAIL, envelope=Envelope()).keys() == {"AUTH_RESULTS", "AUTH_NOT_ASKED"}
 
 
 def test_mail_that_does_not_come_from_outside_is_left_alone() -> None:
     for envelope in (Envelope(auth_user="a"), Envelope(direction="outbound")):
         assert find(signed(), envelope=envelope) == {}
     relayed = find(MAIL, envelope=Envelope(client_ip="10.0.0.1", mail_from="a@x.test", helo="x.test"))
-    assert relayed.keys() == {"AUTH_RESULTS", "AUTH_UNKNOWN"}
+    assert relayed.keys() == {"AUTH_RESULTS", "AUTH_NOT_ASKED"}
 
 
 def test_the_null_sender_is_asked_about_by_its_helo_name() -> None:
@@ -179,7 +179,7 @@ def test_words_of_a_host_are_read_without_its_comments() -> None:
 
 
 def test_with_nobody_to_ask_it_says_so_and_switched_off_it_is_silent() -> None:
-    assert find(signed(), asking=False) == {"AUTH_UNKNOWN": "no resolver is configured"}
+    assert find(signed(), asking=False) == {"AUTH_NOT_ASKED": "no resolver is configured"}
     assert find(signed(), asking=False, enabled=False) == {}
 
 
@@ -260,3 +260,70 @@ def test_any_mail_and_any_answers_give_findings(
 def test_a_signature_expires_by_the_time_at_which_the_mail_came(came: float | None, name: str) -> None:
     raw = signed(more=" t=1000; x=2000;")
     assert name in find(raw, envelope=replace(CLIENT, received_at=came))
+
+
+def hop(address: str, by: str = "mx.ours.test", helo: str = "mx.x.test") -> bytes:
+    return f"Received: from {helo} ({helo} [{address}]) by {by} (Postfix) with ESMTP id 1; 1 Jan 2024\r\n".encode()
+
+
+def trusting(**settings: Any) -> Any:
+    return Config.from_mapping({"trust": settings}).trusted()
+
+
+def test_behind_a_host_of_our_own_spf_is_asked_about_the_host_before_it() -> None:
+    relay = replace(CLIENT, client_ip="10.0.0.1", helo="relay")
+    assert {"SPF_PASS", "SPF_HELO_PASS", "DMARC_PASS"} <= find(hop("203.0.113.9") + MAIL, envelope=relay).keys()
+    assert {"SPF_FAIL", "DMARC_FAIL_REJECT"} <= find(hop("66.0.0.1") + hop("203.0.113.9") + MAIL, envelope=relay).keys()
+    own = trusting(networks=["21.0.0.0/8"])
+    relay = replace(CLIENT, client_ip="21.0.0.1")
+    assert "SPF_PASS" in find(hop("203.0.113.9") + MAIL, envelope=relay, trust=own)
+    assert "SPF_PASS" not in find(hop("203.0.113.9") + MAIL, envelope=replace(CLIENT, client_ip="66.0.0.1"), trust=own)
+
+
+def test_a_received_field_without_a_session_proves_nothing() -> None:
+    """An archive, or a caller that does not say who connects: the topmost field may be the sender's own."""
+    found = find(hop("203.0.113.9") + MAIL, envelope=replace(CLIENT, client_ip=None))
+    assert found.keys() == {"AUTH_RESULTS", "AUTH_NOT_ASKED"}
+
+
+def test_behind_a_known_forwarder_one_host_further() -> None:
+    forwarder = replace(CLIENT, client_ip="66.0.0.1", helo="fwd.test")
+    trust = trusting(forwarders=["66.0.0.0/24"])
+    raw = hop("203.0.113.9", "fwd.test") + MAIL
+    assert {"SPF_PASS", "DMARC_PASS"} <= find(raw, envelope=forwarder, trust=trust).keys()
+    assert {"SPF_FAIL", "DMARC_FAIL_REJECT"} <= find(raw, envelope=forwarder).keys()
+    assert find(MAIL, envelope=forwarder, trust=trust).keys() == {"AUTH_RESULTS", "AUTH_NOT_ASKED"}
+    rewritten = replace(forwarder, mail_from="SRS0=x=y=x.test=a@fwd.test")
+    zone = {**ZONE, "fwd.test": {"TXT": ["v=spf1 ip4:66.0.0.1 -all"]}}
+    assert find(raw, zone, rewritten, trust=trust)["SPF_PASS"].startswith("MAIL FROM 'fwd.test'")
+
+
+LIST = b"List-Id: Talk <talk.club.test>\r\n"
+CLUB: dict[str, Any] = {**ZONE, "k._domainkey.club.test": {"TXT": [KEY]}, "k._domainkey.evil.test": {"TXT": [KEY]}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "symbol"),
+    [
+        (sign(LIST + MAIL, "rsa1024", domain="club.test"), "DMARC_FAIL_LIST"),
+        (seal(LIST + MAIL, 1, "club.test"), "DMARC_FAIL_LIST"),
+        (sign(LIST + MAIL, "rsa1024", domain="evil.test"), "DMARC_FAIL_REJECT"),
+        (sign(MAIL, "rsa1024", domain="club.test"), "DMARC_FAIL_REJECT"),
+        (sign(LIST + MAIL, "rsa1024", domain="club.test", length=0), "DMARC_FAIL_REJECT"),
+        (sign(LIST + LIST + MAIL, "rsa1024", domain="club.test"), "DMARC_FAIL_REJECT"),
+        (LIST + MAIL, "DMARC_FAIL_REJECT"),
+    ],
+)
+def test_a_failure_through_a_known_list_counts_nothing_where_the_list_is_proved(raw: bytes, symbol: str) -> None:
+    found = find(raw, CLUB, ELSEWHERE, trust=trusting(lists=["club.test"]))
+    assert [name for name in found if name.startswith("DMARC")] == [symbol]
+    assert "DMARC_FAIL_REJECT" in find(raw, CLUB, ELSEWHERE)
+    assert POINTS["DMARC_FAIL_LIST"].points == 0
+
+
+def test_whether_a_list_is_proved_may_not_be_known() -> None:
+    raw = sign(LIST + MAIL, "rsa1024", domain="club.test")
+    zone = {**CLUB, "k._domainkey.club.test": {"TXT": DnsState.TIMEOUT}}
+    found = find(raw, zone, ELSEWHERE, trust=trusting(lists=["club.test"]))
+    assert not any(name.startswith("DMARC") for name in found)
+    assert "unless it came through a list of club.test" in found["AUTH_UNKNOWN"]
