@@ -7,14 +7,13 @@ too, of the group ``unknown``: it carries no points ever (law 3), it is shown as
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import SettingError
+from .tables import tables
 
 MALWARE = "malware"
 UNKNOWN = "unknown"
@@ -79,20 +78,16 @@ class Catalogue(Mapping[str, SymbolInfo]):
         return len(self._entries)
 
 
-def read_catalogue(text: str, source: str) -> tuple[SymbolInfo, ...]:
-    """Parse catalogue text: one table per check, one sub-table per symbol.
+def read_catalogue(by_check: Mapping[str, Mapping[str, Any]], source: str) -> tuple[SymbolInfo, ...]:
+    """The entries of a catalogue: one table per check, one sub-table per symbol.
 
     Raises `SettingError` listing every entry that lacks a key, has one too many, or gives points to the
     unknown (law 3).
     """
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingError(source, (str(error),)) from None
     faults: list[str] = []
     entries = [
         SymbolInfo(name, entry["description"], entry["group"], float(entry["points"]), check)
-        for check, table in tables.items()
+        for check, table in by_check.items()
         for name, entry in table.items()
         if not _collect(faults, f"{check}.{name}", entry)
     ]
@@ -123,8 +118,11 @@ def _collect(faults: list[str], where: str, entry: object) -> list[str]:
 @cache
 def shipped_catalogue() -> tuple[SymbolInfo, ...]:
     """The entries of ``rules/catalogue.toml`` that is installed with the library."""
-    text = resources.files("mailfilter.rules").joinpath("catalogue.toml").read_text(encoding="utf-8")
-    return read_catalogue(text, "mailfilter/rules/catalogue.toml")
+    source = "mailfilter/rules/catalogue.toml"
+    try:
+        return read_catalogue(tables("catalogue.toml"), source)
+    except ValueError as error:  # an edit that left something that is not TOML
+        raise SettingError(source, (str(error),)) from None
 
 
 def declared_by(check: str) -> tuple[SymbolInfo, ...]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
-from importlib import resources
 from typing import Any
 
+from ..tables import tables
 
-@cache
+
 def read_list(file: str) -> dict[str, Any]:
     """The tables of one shipped list file, for example ``read_list("domains.toml")``.  Not to be changed."""
-    return tomllib.loads(resources.files("mailfilter.rules").joinpath(file).read_text(encoding="utf-8"))
+    return tables(file)
 
 
 def words(file: str, key: str) -> frozenset[str]:
