@@ -41,11 +41,10 @@ _ROWS = 1 << (32 - BITS)
 
 def _powers(base: int, count: int) -> NDArray[np.uint64]:
     """``base ** 0 … base ** (count - 1)`` modulo 2^64."""
-    value, values = 1, []
-    for _ in range(count):
-        values.append(value)
-        value = value * base & 0xFFFFFFFFFFFFFFFF
-    return np.array(values, dtype=np.uint64)
+    factors = np.full(count, base, np.uint64)
+    factors[0] = 1
+    powers: NDArray[np.uint64] = np.multiply.accumulate(factors)
+    return powers
 
 
 _POWERS = _powers(int(_POWER), _LONGEST + 2)

@@ -10,27 +10,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from .._version import __version__
 from ..errors import MailFilterError
-from . import check, doctor, learn, quarantine, rescore, rules, stats, train, tune
 
-_COMMANDS = {
-    "check": check,
-    "rescore": rescore,
-    "tune": tune,
-    "train": train,
-    "learn": learn,
-    "quarantine": quarantine,
-    "stats": stats,
-    "rules": rules,
-    "doctor": doctor,
-}
+_COMMANDS = ("check", "rescore", "tune", "train", "learn", "quarantine", "stats", "rules", "doctor")
+"""Each a module of this package, which is imported when it is named on the command line, or where all are listed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    args = _parser(given[0] if given else "").parse_args(given)
     try:
         status: int = args.run(args)
         sys.stdout.flush()
@@ -49,11 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(named: str = "") -> argparse.ArgumentParser:
+    """The command line of one command, or of all where ``named`` is none."""
     parser = argparse.ArgumentParser(prog="mailfilter", description="Decide what is to be done with mail.")
     parser.add_argument("--version", action="version", version=f"mailfilter {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in _COMMANDS.items():
+    for name in (named,) if named in _COMMANDS else _COMMANDS:
+        module = import_module(f".{name}", __package__)
         summary = (module.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary, description=summary)
         module.add_arguments(command)

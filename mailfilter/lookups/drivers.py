@@ -6,16 +6,18 @@ A lookup that carries many questions at once (`ManyLookup`: DNS) costs neither a
 
 from __future__ import annotations
 
-import asyncio
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
 from contextlib import ExitStack
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..deadline import Deadline
 from . import Answer, Lookup, ManyLookup, Question, no_answer
 from .engine import Engine
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Executor, Future
 
 Lookups = Mapping[type[Any], Lookup]
 Pair = tuple[Question, Answer]
@@ -99,6 +101,8 @@ class _Threads:
 
 async def adrive(engine: Engine, lookups: Lookups, deadline: Deadline) -> None:
     """`drive` under asyncio: no threads."""
+    import asyncio  # a twentieth of a second that a mail which nobody is asked about need not wait for
+
     inbox = _Inbox(asyncio.get_running_loop(), deadline)
     many = _many(lookups)
     asked: dict[Question, None] = {}
@@ -170,6 +174,8 @@ class _Inbox:
 
 
 def _task(lookup: Lookup, question: Question, deadline: Deadline, inbox: _Inbox) -> asyncio.Task[Answer]:
+    import asyncio
+
     task: asyncio.Task[Answer] = asyncio.ensure_future(lookup.aask(question, deadline))
 
     def done(finished: asyncio.Task[Answer]) -> None:
