@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from .checks import Check, LocalCheck, LookupCheck
@@ -181,6 +180,8 @@ def _plugins(config: Config) -> list[Check]:
 
 def _load(group: str, name: str, settings: Mapping[str, Any], key: str, source: str) -> Any:
     """What an installed plug-in's factory makes of its settings; raises `SettingError`."""
+    from importlib import metadata
+
     found = {point.name: point for point in metadata.entry_points(group=group)}
     if name not in found:
         installed = ", ".join(sorted(found)) or "none"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +35,8 @@ from .verdict import Verdict
 from .verdicts import Batch, Wording
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from .quarantine import Quarantine
     from .reputation import Reputation
 
@@ -218,6 +218,8 @@ class FilterChain:
         return Deadline.after(self.config.engine.deadline * math.ceil(len(mails) / _WAVE))
 
     def _threads(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor
+
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self.config.engine.in_flight, "mailfilter-lookup")
@@ -245,6 +247,8 @@ class FilterChain:
 
     async def _anoted(self, mails: Sequence[Mail]) -> Batch:
         """`_noted` without holding up the loop while a store is asked."""
+        import asyncio
+
         found = await asyncio.to_thread(counted, self.counters, mails) if self.counters else ()
         engine = await self._aasked(mails)
         known: Sequence[Findings] = ()
@@ -293,6 +297,8 @@ class FilterChain:
 
     async def _averdicts(self, mails: Sequence[Mail]) -> Iterator[Verdict]:
         """Verdicts of a batch, without holding up the loop while a store is asked."""
+        import asyncio
+
         batch = await self._anoted(mails)
         asked = to_greylist(self.greylist, batch)
         waits = await asyncio.to_thread(greylisted, self.greylist, batch, asked) if asked else {}
