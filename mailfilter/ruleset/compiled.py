@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
+from ..collector import undisturbed
 from ..envelope import Envelope
 from ..message import Message
 from ..trust import NOBODY, Trust
@@ -128,8 +129,13 @@ class CompiledRules:
             for rule in rules.rules.values()
             if rule.name not in self.running and rule.kind is not Kind.META and not (rule.is_net or self.is_off(rule))
         ]
-        self.metas = Metas(rules.rules, unknown, off)
+        self.metas = Metas(rules.rules, unknown, off, self._doubtful())
         self.unknown = frozenset(unknown)
+
+    def _doubtful(self) -> set[str]:
+        """Subrules that hyperscan does not decide."""
+        groups = [*self.lines.values(), *(group.group for group in self.headers)]
+        return {name for group in groups for name in group.doubtful()}
 
     def points(self, rule: Rule) -> float:
         """Points of a rule, the settings' before its own; a subrule has 1 unless it is switched off."""
@@ -218,6 +224,10 @@ class CompiledRules:
 
     def run_many(self, mails: Sequence[tuple[Message, Envelope | None]], *, subrules: bool = True) -> list[Found]:
         """`run` over several mails, kind by kind: so each database stays in the processor's cache."""
+        with undisturbed():
+            return self._run_many(mails, subrules)
+
+    def _run_many(self, mails: Sequence[tuple[Message, Envelope | None]], subrules: bool) -> list[Found]:
         finder, timeout, trust = self.finder, self.timeout, self.trust
         states = [_State.of(Facts(message, finder, envelope, trust), timeout, subrules) for message, envelope in mails]
         lines = self.lines

@@ -86,6 +86,15 @@ class Group:
         self.shown = tuple(not target.rule.startswith("__") for target in targets)
         self._given = first_look
 
+    def doubtful(self) -> list[str]:
+        """Subrules that may have to wait for the bounded engine."""
+        sure: frozenset[int] = getattr(self._given, "sure", frozenset())
+        return [
+            target.rule
+            for number, target in enumerate(self.targets)
+            if not self.shown[number] and (number not in sure or target.most != 1 or target.skip_first)
+        ]
+
     @cached_property
     def first_look(self) -> FirstLook:
         """The first look: what was given, else a search for demanded texts."""

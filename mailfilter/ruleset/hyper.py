@@ -95,6 +95,10 @@ class Look:
         shared, plain, wide = databases
         self.plain, self.wide = (*shared, *plain), (*shared, *wide)
         self.always_plain, self.always_wide = (*always[0], *always[1]), (*always[0], *always[2])
+        entries = [entry for database in (*shared, *plain, *wide) for entry in database.entries]
+        doubtful = {number for number, is_sure in entries if not is_sure}.union(*always)
+        self.sure = frozenset(number for number, _ in entries) - doubtful
+        """Patterns about which its word is final, whatever the text."""
 
     def __call__(self, text: bytes, ascii_only: bool) -> Seen:
         seen = Seen()
