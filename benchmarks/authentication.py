@@ -14,14 +14,17 @@ from mailfilter import Envelope, Mail
 from mailfilter.authentication import dkim
 from mailfilter.authentication.evaluation import authenticate
 from mailfilter.authentication.signed import SignedMail
+from mailfilter.checks.client import ClientCheck
 from mailfilter.errors import MailFilterError
 from mailfilter.message import Message
+from mailfilter.trust import Trust, path_of
 
 from . import auth_suites
 from .auth_zones import Zones
 from .corpus import load
 
 ENVELOPE = Envelope(client_ip="198.51.100.4", helo="mx.example.net", mail_from="a@example.net")
+CLIENT = ClientCheck()
 ROUNDS = 5
 """Times that everything is measured; the least counts, because the machine is shared."""
 
@@ -78,11 +81,28 @@ def _corpus(name: str, limit: int, rounds: int) -> dict[str, object]:
 
     everything()  # the reader's part, which every check shares, is done then
     questions = len(zones.asked)
+    archived = [Mail(mail.message, Envelope()) for mail in mails]
+    hosts = Zones({})
+    for mail in mails:
+        hosts.play(CLIENT.ask(mail))
+    asked = len(hosts.asked)
+
+    def paths() -> None:
+        for mail in archived:
+            path_of(mail, Trust())  # another each time: paths are remembered
+
+    def clients() -> None:
+        for mail in mails:
+            hosts.play(CLIENT.ask(mail))
+
     return {
         "corpus": name,
         "mails": len(mails),
         "us_cpu_per_mail": round(_least(everything, rounds) / len(mails) * 1e6),
         "questions_per_mail": round(questions / len(mails), 2),
+        "us_cpu_per_client": round(_least(clients, rounds) / len(mails) * 1e6),
+        "questions_per_client": round(asked / len(mails), 2),
+        "us_cpu_per_path": round(_least(paths, rounds) / len(mails) * 1e6),
     }
 
 
