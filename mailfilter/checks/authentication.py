@@ -28,6 +28,9 @@ NOT_ASKED = "AUTH_NOT_ASKED"
 RESULTS = "AUTH_RESULTS"
 """Symbol whose evidence is the value of an Authentication-Results field, without our name."""
 
+LONG_KEY = 2048
+"""Bits that an RSA key ought to have (RFC 8301 section 3.2); from 1024 on a signature holds all the same."""
+
 _SPF = {
     SpfResult.PASS: "SPF_PASS",
     SpfResult.FAIL: "SPF_FAIL",
@@ -174,6 +177,9 @@ def _dkim(answers: tuple[DkimAnswer, ...], unknown: list[str]) -> list[Symbol]:
         if cut := [answer for answer in passed if answer.cut]:
             evidence = "; ".join(f"{quote(answer.domain)}: {answer.cut} octets are not signed" for answer in cut)
             symbols.append(Symbol("DKIM_BODY_CUT", 1.0, evidence))
+        if all(answer.kind == "rsa" and 0 < answer.bits < LONG_KEY for answer in passed):
+            evidence = "; ".join(f"{quote(answer.domain)}: {answer.bits} bits" for answer in passed)
+            symbols.append(Symbol("DKIM_SHORT_KEY", 1.0, evidence))
         return symbols
     by_name: dict[str, list[str]] = {}
     for answer in answers:

@@ -55,7 +55,11 @@ def signed(**options: Any) -> bytes:
 
 def test_a_mail_that_is_proved() -> None:
     found = find(signed())
-    assert found.keys() == {"SPF_PASS", "SPF_HELO_PASS", "DKIM_VALID", "DMARC_PASS", "AUTH_RESULTS"}
+    names = {"SPF_PASS", "SPF_HELO_PASS", "DKIM_VALID", "DMARC_PASS", "AUTH_RESULTS"}
+    assert found.keys() == names | {"DKIM_SHORT_KEY"}
+    assert found["DKIM_SHORT_KEY"] == "'x.test': 1024 bits"
+    longer = {**ZONE, "k._domainkey.x.test": {"TXT": [record("rsa2048")]}}
+    assert find(sign(MAIL, "rsa2048"), longer).keys() == names
     assert found["AUTH_RESULTS"] == (
         "spf=pass smtp.mailfrom=x.test; spf=pass smtp.helo=mx.x.test; dkim=pass header.d=x.test header.s=k; "
         "dmarc=pass header.from=x.test"
@@ -108,7 +112,8 @@ def test_what_is_not_known_never_makes_it_worse(name: str, raw: bytes) -> None:
 
 
 def test_a_mail_of_unknown_origin_is_judged_by_its_signature_alone() -> None:
-    assert find(signed(), envelope=Envelope()).keys() == {"DKIM_VALID", "DMARC_PASS", "AUTH_RESULTS", "AUTH_NOT_ASKED"}
+    names = {"DKIM_VALID", "DKIM_SHORT_KEY", "DMARC_PASS", "AUTH_RESULTS", "AUTH_NOT_ASKED"}
+    assert find(signed(), envelope=Envelope()).keys() == names
     assert find(MAIL, envelope=Envelope()).keys() == {"AUTH_RESULTS", "AUTH_NOT_ASKED"}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.auth_zones import Zones
 from mailfilter import Config, Envelope, FilterChain, Mail
-from mailfilter.checks.client import ClientCheck
+from mailfilter.checks.client import ClientCheck, configured
 from mailfilter.lookups import DnsAnswer, DnsQuestion, DnsState
 from mailfilter.message import Message
 from mailfilter.symbols import declared_by
@@ -87,6 +87,24 @@ def test_what_is_not_known_only_takes_evidence_away(states: list[Any]) -> None:
         found = {symbol.name for symbol in stop.value}
     assert {name for name in found if POINTS[name] > 0} <= {"FROM_NO_MX"}
     assert "CLIENT_UNKNOWN" in found or found == {"RDNS_CONFIRMED", "HELO_CONFIRMED", "FROM_NO_MX"}
+
+
+@pytest.mark.parametrize(
+    ("table", "helo", "claimed"),
+    [
+        ({"headers": {"authserv_id": "mx.ours.test"}}, "MX.Ours.Test.", True),
+        ({"bounce": {"hostname": "mx.ours.test"}}, "mx.ours.test", True),
+        ({"headers": {"authserv_id": "filter"}}, "filter.x.test", False),
+        ({"trust": {"hosts": [".ours.test"]}}, "in.ours.test", True),
+        ({"trust": {"networks": ["21.0.0.0/8"]}}, "[IPv6:::ffff:21.0.0.1]", True),
+        ({"trust": {"networks": ["21.0.0.0/8"]}}, "[10.0.0.1]", False),
+    ],
+)
+def test_names_and_addresses_that_only_we_have(table: Any, helo: str, claimed: bool) -> None:
+    check = configured(Config.from_mapping(table))
+    with pytest.raises(StopIteration) as stop:
+        next(check.ask(Mail(Message(RAW), Envelope(client_ip="11.22.33.44", helo=helo))))
+    assert ("HELO_OURS" in {symbol.name for symbol in stop.value.value}) is claimed
 
 
 def test_through_a_server() -> None:
