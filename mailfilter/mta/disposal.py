@@ -64,7 +64,7 @@ class Disposal:
         if lmtp:
             verdict = _each_their_own(verdict)
         if self._tag_held:
-            verdict = _tagged(verdict)
+            verdict = _tagged(verdict, lmtp)
         done = await self._acted(raw, envelope, verdict)
         stored = time.perf_counter()
         to = done.recipients_of(Action.ACCEPT)
@@ -102,10 +102,11 @@ class Disposal:
         except Exception:
             _log.exception("mail %s: handing on failed", verdict.mail_id)
             return Delivery((), dict.fromkeys(envelope.rcpt_to, BROKEN))
-        if delivery.late and not lmtp and not await self._kept(raw, envelope, verdict, delivery.refused):
+        late = {to: delivery.refused[to] for to in delivery.late}  # the others have been kept before
+        if late and not lmtp and not await self._kept(raw, envelope, verdict, late):
             _log.critical(
                 "mail %s: %d recipients were refused by the next server after others got it, and it cannot be kept",
-                verdict.mail_id, len(delivery.refused),
+                verdict.mail_id, len(late),
             )  # fmt: skip
             return Delivery((), delivery.refused)  # the sender keeps it: rather twice for some than never for others
         return delivery
@@ -158,7 +159,8 @@ def handed_over(deliver: Hop | Callable[[Envelope, bytes], Any]) -> Hop:
             _log.warning("%s", error)
             return Delivery((), dict.fromkeys(envelope.rcpt_to, BROKEN))
         taken = tuple(to for to in envelope.rcpt_to if to not in refused)
-        return Delivery(taken, dict.fromkeys(refused, Said(550, "5.0.0")), late=bool(taken and refused))
+        late = tuple(to for to in envelope.rcpt_to if to in refused)
+        return Delivery(taken, dict.fromkeys(late, Said(550, "5.0.0")), late if taken else ())
 
     return hop
 
@@ -172,12 +174,23 @@ def _each_their_own(verdict: Verdict) -> Verdict:
     return replace(verdict, recipients=tuple(one._replace(carried=one.action) for one in verdict.recipients))
 
 
-def _tagged(verdict: Verdict) -> Verdict:
-    """Without a place for held mail it is passed on, marked by its headers."""
-    each = tuple(
-        one._replace(carried=Action.ACCEPT) if one.carried is Action.QUARANTINE else one for one in verdict.recipients
-    )
-    return replace(verdict, recipients=each)
+def _tagged(verdict: Verdict, lmtp: bool) -> Verdict:
+    """Without a place for held mail, spam is passed on marked; what is held for another reason, such as malware, is
+    refused: to those for whom it would be held, or to all where there is one reply for all."""
+    held = [one for one in verdict.recipients if one.carried is Action.QUARANTINE]
+    worse = next((one for one in held if one.reason is not Reason.SCORE), None)
+    if worse is not None and not lmtp:
+        refused = Action.BOUNCE, worse.reason
+        each = tuple(Outcome(one.recipient, *refused, Action.BOUNCE, one.policy) for one in verdict.recipients)
+        return replace(verdict, action=refused[0], reason=refused[1], disarm=False, recipients=each)
+    each = tuple(_marked(one) if one.carried is Action.QUARANTINE else one for one in verdict.recipients)
+    mildest = min((one.carried for one in each), key=lambda action: action.severity)
+    return replace(verdict, action=mildest, recipients=each)
+
+
+def _marked(one: Outcome) -> Outcome:
+    action = Action.ACCEPT if one.reason is Reason.SCORE else Action.BOUNCE
+    return one._replace(action=action, carried=action)
 
 
 def _settled(verdict: Verdict, recipients: Sequence[str], action: Action) -> Verdict:

@@ -23,7 +23,6 @@ Spare = Callable[[Refused], Awaitable[bool]]
 _SERVER = re.compile(r"(?:(lmtp|smtp):)?(?:(/[^/].*)|(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(\d{1,5}))?)")
 _ADDRESS = re.compile(r"[^\x00-\x20\x7f<>\ud800-\udfff]*")
 """What cannot end a command and begin another; the next server knows better what an address is."""
-UNREACHABLE = Said(451, "4.4.1")
 BROKEN = Said(451, "4.4.2")
 NO_UTF8 = Said(550, "5.6.7")
 BAD_ADDRESS = Said(553, "5.1.3")
@@ -33,11 +32,11 @@ _KEPT_SECONDS = 30.0
 
 
 class Delivery(NamedTuple):
-    """Who has got a mail, and what was said to those who have not.  ``late`` were refused after others got it."""
+    """Who has got a mail, and what was said to those who have not.  ``late``  those refused after others got it."""
 
     taken: tuple[str, ...]
     refused: Refused
-    late: bool = False
+    late: tuple[str, ...] = ()
 
 
 class Hop(Protocol):
@@ -52,8 +51,9 @@ class NextHop:
     """A `Hop` to one server.
 
     ``server``  ``host:port``, ``[address]:port``, ``lmtp:host:port`` or ``lmtp:/path/of/socket``; port 25 by default.
-    ``hostname``  our name in its greeting; ``timeout``  seconds for each step; ``connections``  most at a time;
-    ``starttls``  whether TLS is used where it is offered, without looking at names (RFC 7435).
+    ``hostname``  our name in its greeting; ``timeout``  seconds for each step, ``patience`` for all of them: clients
+    wait ten minutes for our own answer (RFC 5321 section 4.5.3.2); ``connections``  most at a time; ``starttls``
+    whether TLS is used where it is offered, without looking at names (RFC 7435).
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class NextHop:
         *,
         hostname: str = "",
         timeout: float = 60.0,
+        patience: float = 240.0,
         connections: int = 20,
         starttls: bool = True,
     ) -> None:
@@ -70,7 +71,8 @@ class NextHop:
             raise SettingError("next hop", (f'"host:port" or "lmtp:host:port" is expected, got {server!r}',))
         self.lmtp, self.path = match[1] == "lmtp", match[2] or ""
         self.host, self.port = (match[3] or "").strip("[]"), int(match[4] or 25)
-        self.hostname, self.timeout, self.starttls = hostname or socket.gethostname(), timeout, starttls
+        self.hostname, self.starttls = hostname or socket.gethostname(), starttls
+        self.timeout, self.patience = timeout, patience
         self._free = asyncio.Semaphore(connections)
         self._idle: list[Connection] = []
 
@@ -79,19 +81,24 @@ class NextHop:
         addresses = envelope.mail_from or "", *envelope.rcpt_to
         if not all(map(_ADDRESS.fullmatch, addresses)):
             return _nobody(envelope.rcpt_to, BAD_ADDRESS)
-        async with self._free:
-            connection = self._kept()
-            if connection is not None:
-                try:
-                    return await self._deliver(connection, envelope, raw, spare, utf8)
-                except HopError as error:
-                    if not error.stale:
-                        return _nobody(envelope.rcpt_to, error.said)
+        try:
+            async with asyncio.timeout(self.patience), self._free:
+                return await self._handed(envelope, raw, spare, utf8)
+        except HopError as error:
+            return _nobody(envelope.rcpt_to, error.said)
+        except TimeoutError:
+            return _nobody(envelope.rcpt_to, BROKEN)
+
+    async def _handed(self, envelope: Envelope, raw: bytes, spare: Spare, utf8: bool) -> Delivery:
+        """Over a kept connection, or where that has died meanwhile or there is none, over a new one."""
+        connection = self._kept()
+        if connection is not None:
             try:
-                connection = await self._connect()
                 return await self._deliver(connection, envelope, raw, spare, utf8)
             except HopError as error:
-                return _nobody(envelope.rcpt_to, error.said)
+                if not error.stale:
+                    raise
+        return await self._deliver(await self._connect(), envelope, raw, spare, utf8)
 
     async def close(self) -> None:
         """Let go of kept connections."""
@@ -159,7 +166,7 @@ class NextHop:
         last = dict(zip(taken, replies if self.lmtp else replies * len(taken), strict=True))
         late = {to: reply for to, reply in last.items() if reply.code // 100 != 2}
         got = tuple(to for to in taken if to not in late)
-        return Delivery(got, {**refused, **late}, late=bool(late and got))
+        return Delivery(got, {**refused, **late}, tuple(late) if got else ())
 
 
 def _options(connection: Connection, raw: bytes, utf8: bool) -> str:

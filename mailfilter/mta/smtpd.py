@@ -14,7 +14,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +43,8 @@ class FilterHandler:
     ``deliver``   where mail goes: an address as `NextHop` takes it, a `Hop`, or a blocking function as
     `mailfilter.quarantine.store.Deliver`, which is called in a thread.
     ``hostname``  our name.  ``direction``  which way a mail goes; by default what was authenticated goes out, all else
-    comes in.  ``tag_held``  pass on marked what would be held; without it a chain needs a quarantine.
+    comes in.  ``tag_held``  pass on marked what would be held as spam, refuse what would be held for another reason;
+    without it a chain needs a quarantine.
     ``received``  whether to put a Received field on top.  ``bouncer``  tells proved senders of recipients whom the next
     server refused while others got the mail; else those copies are held.
     ``observers``  called with the event of each mail (`mailfilter.observing.mail_event`), beside the log.
@@ -120,18 +121,21 @@ class FilterHandler:
         begun = time.perf_counter()
         facts = self._facts(session, envelope)
         verdict = await self.chain.acheck(raw, facts)
-        decided = time.perf_counter()
+        checked = time.perf_counter() - begun
         head = b""
         if self._received:
             head = received(facts, self.hostname, _protocol(session, envelope, lmtp), verdict.mail_id)
         # A client that hangs up now has not heard whether we took the mail: what was begun is brought to an end.
         job = self.disposal(raw, facts, verdict, head=head, lmtp=lmtp, utf8=bool(envelope.smtp_utf8))
-        handed: Handed = await asyncio.shield(self._kept(job))
-        done = time.perf_counter()
-        seconds = {"check": decided - begun, "store": handed.stored, "deliver": handed.delivered}
-        seconds["total"] = done - begun
-        self._observe(mail_event(handed.verdict, facts, len(raw), seconds, handed.replies, handed.numbers))
+        handed: Handed = await asyncio.shield(self._kept(self._seen_through(job, facts, len(raw), checked)))
         return "\r\n".join(map(str, handed.replies))
+
+    async def _seen_through(self, job: Awaitable[Handed], facts: Envelope, size: int, checked: float) -> Handed:
+        handed = await job
+        seconds = {"check": checked, "store": handed.stored, "deliver": handed.delivered}
+        seconds["total"] = sum(seconds.values())
+        self._observe(mail_event(handed.verdict, facts, size, seconds, handed.replies, handed.numbers))
+        return handed
 
     async def handle_exception(self, error: Exception) -> str:
         """An error of ours: the mail stays with its sender, who is not told more."""

@@ -151,6 +151,14 @@ def test_a_server_that_never_answers_is_waited_for_so_long() -> None:
     assert found[0].refused == dict.fromkeys(TO.rcpt_to, Said(451, "4.4.2"))
 
 
+def test_a_server_that_always_has_a_little_more_to_say_is_not_waited_for_longer_than_our_client_waits() -> None:
+    async def run() -> Delivery:
+        async with listening(Scripted({"end": [""]})) as port:
+            return await NextHop(f"127.0.0.1:{port}", hostname="mx.test", patience=0.2)(TO, MAIL, yes)
+
+    assert asyncio.run(run()).refused == dict.fromkeys(TO.rcpt_to, Said(451, "4.4.2"))
+
+
 def test_one_of_two_refused() -> None:
     found, server = delivered({"RCPT": ["550 5.1.1 nobody", "250 ok"]})
     assert found == [Delivery(("e@f.test",), {"c@d.test": Said(550, "5.1.1")})]
@@ -163,7 +171,7 @@ def test_one_of_two_refused() -> None:
 def test_lmtp_answers_for_each() -> None:
     script: Script = {"end": ["250 ok", "452 4.2.2 full"], "count": [2]}  # type: ignore[list-item]
     found, server = delivered(script, lmtp=True)
-    assert found == [Delivery(("c@d.test",), {"e@f.test": Said(452, "4.2.2")}, late=True)]
+    assert found == [Delivery(("c@d.test",), {"e@f.test": Said(452, "4.2.2")}, ("e@f.test",))]
     assert server.said[0] == "LHLO mx.test"
 
 
@@ -252,5 +260,5 @@ def test_what_can_be_handed_to() -> None:
     hop = NextHop("127.0.0.1", hostname="mx.test")
     assert handed_over(hop) is hop
     assert asyncio.run(handed_over(lambda envelope, raw: ["c@d.test"])(TO, MAIL, yes)) == Delivery(
-        ("e@f.test",), {"c@d.test": Said(550, "5.0.0")}, late=True
+        ("e@f.test",), {"c@d.test": Said(550, "5.0.0")}, ("c@d.test",)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -339,3 +341,9 @@ def test_networks() -> None:
         True, True, False, False, False, False,
     ]  # fmt: skip
     assert InHand(Limits(sessions=1), closing=True).full("x").startswith("421")
+
+
+def test_without_aiosmtpd_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['aiosmtpd'] = None; import mailfilter.mta.smtpd; import mailfilter.mta.server"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "serving SMTP needs an optional package: pip install 'mailfilter[smtpd]'" in ran.stderr
