@@ -166,7 +166,7 @@ def _measured(chain: FilterChain, run: Run, mails: Sequence[Stamped]) -> dict[st
     }
 
 
-_UNKNOWN = ("CHECK_FAILED", "DNSBL_UNKNOWN", "AUTH_UNKNOWN")
+_UNKNOWN = ("CHECK_FAILED", "DNSBL_UNKNOWN", "AUTH_UNKNOWN", "CLIENT_UNKNOWN")
 """What shows that something could not be learned, which makes the figures look better than they are."""
 
 
