@@ -17,7 +17,7 @@ from ..message import Message
 from ..trust import NOBODY, Trust
 from .cache import Cache
 from .charclasses import PatternError
-from .evals import FUNCTIONS
+from .evals import function, is_known
 from .exact import Budget, Exact
 from .facts import Facts, is_special
 from .groups import Group, Hits, Pending, Target, resolve
@@ -151,7 +151,7 @@ class CompiledRules:
         if rule.kind is Kind.META:
             return True
         if rule.kind is Kind.EVAL:
-            return rule.function in FUNCTIONS
+            return is_known(rule)
         if rule.exists:
             return True
         if rule.pattern is None:
@@ -175,7 +175,7 @@ class CompiledRules:
         }
         self.headers = self._by_target(of_kind[Kind.HEADER], compiler)
         self.parts = self._by_target(of_kind[Kind.MIMEHEADER], compiler)
-        self.evals = [(rule.name, FUNCTIONS[rule.function], rule.arguments) for rule in of_kind[Kind.EVAL]]
+        self.evals = [(rule.name, function(rule, self.rules.lists), rule.arguments) for rule in of_kind[Kind.EVAL]]
 
     def _group(self, rules: Sequence[Rule], compiler: Compiler | None) -> Group:
         targets = []
@@ -253,9 +253,9 @@ class CompiledRules:
     def _finished(self, state: _State) -> Found:
         """Functions and metas, once all patterns have been looked for."""
         hits, budget = state.hits, state.budget
-        for name, function, arguments in self.evals:
+        for name, decide, arguments in self.evals:
             try:
-                if function(state.facts, arguments):
+                if decide(state.facts, arguments):
                     hits[name] = 1
             except (ValueError, IndexError):
                 continue

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from . import listing
 from .charclasses import PatternError
 from .expressions import ExpressionError, parse
 from .lines import Line, language
@@ -246,7 +247,13 @@ class RuleBuilder:
 
     def enlist(self, line: Line) -> None:
         """``freemail_domains`` and the like: words of a list."""
-        self.lists.setdefault(line.word, set()).update(line.rest.lower().split())
+        if wrong := listing.take(self.lists, line.word, line.rest):
+            self.error(line.place, "", "syntax", wrong)
+
+    def disbelieve(self, line: Line) -> None:
+        """``welcomelist_from``: whom the mail names is nobody's proof."""
+        detail = f"{line.word} has no effect; welcomelist_from_rcvd, or an allow list of the policy, has"
+        self.report(Fault(line.place, "", Severity.UNSUPPORTED, listing.UNBELIEVED, detail))
 
     def with_tags(self, draft: Draft, place: Place) -> Rule:
         """A rule whose pattern has its tags replaced; one that fails keeps the pattern as written, with a fault."""
@@ -280,7 +287,6 @@ _HANDLERS: dict[str, Callable[[RuleBuilder, Line], None]] = {
     "util_rb_3tld": RuleBuilder.suffixes,
     "clear_util_rb": RuleBuilder.clear_suffixes,
     "redirector_pattern": RuleBuilder.redirector,
-    "freemail_domains": RuleBuilder.enlist,
-    "freemail_whitelist": RuleBuilder.enlist,
-    "freemail_welcomelist": RuleBuilder.enlist,
+    **dict.fromkeys(listing.DIRECTIVES, RuleBuilder.enlist),
+    **dict.fromkeys(listing.UNBELIEVED_DIRECTIVES, RuleBuilder.disbelieve),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache, cached_property
+from typing import Any
 
 from ..envelope import Envelope
 from ..message import Message
@@ -38,6 +39,8 @@ class Facts:
         self.envelope = envelope
         self.trust = trust
         self.finder = finder
+        self.derived: dict[Callable[..., Any], Any] = {}
+        """What functions of eval rules found out, by the function that did."""
         self._html_uris: list[str] = []
         self._fields: dict[str, str | None] = {}
         self._decoded: dict[tuple[str, str], str] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .directives import RuleBuilder
-from .evals import FUNCTIONS
+from .evals import is_known
 from .expressions import names, parse
 from .lines import Reader, find_files
 from .rules import Domains, Fault, Kind, Rule, RuleSet, Severity
@@ -113,7 +113,7 @@ def _unsupported(rules: Mapping[str, Rule]) -> list[Fault]:
     """Rules that are right but not run."""
     found = []
     for rule in rules.values():
-        if rule.kind is Kind.EVAL and rule.function not in FUNCTIONS:
+        if rule.kind is Kind.EVAL and not is_known(rule):
             reason = "asks the network" if rule.is_net else "function without its facts here"
             found.append(Fault(rule.place, rule.name, Severity.UNSUPPORTED, reason, f"{rule.function}()"))
         elif rule.points == 0 and not rule.is_subrule:

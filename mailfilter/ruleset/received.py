@@ -231,6 +231,6 @@ NO_HOP = [
         r"[^.]+ by \S+ with Novell_GroupWise", r"\S+ by \S+ (?:with|via|for|\()", r"\S+ \(\[unix socket\]\) by \S+ \(Cyrus",  # noqa: E501
         r"\S+ (?:(?:with|via|for) \S+|\(unverified\)) by\b", r"\S+ \(unknown\) by \S+ \(SG\) with \b",
         r"\S+ \(\S+ \[local\]\) by \S+ \(OpenSMTPD\) with \b", r"\S+ named \S+ by gmailapi\.google\.com with HTTPREST\Z",  # noqa: E501
-        r"facebook\.com \([^)]+\) by facebook\.com with Thrift id \S+\Z", r"\S+ id \S+\Z", r"\S+ \(\S+\) by \S+ \(Content Technologies ",  # noqa: E501
+        r"facebook\.com \([^)]+\) by facebook\.com with Thrift id \S+\Z", r"\S+ id \S+\Z", r"\S+ \(\S+\) by \S+ \((?:Content Technologies|LSMTP for) ",  # noqa: E501
     )
 ]  # fmt: skip

@@ -1,0 +1,34 @@
+"""Functions of ``eval:`` rules whose facts are here, and how one is made for a rule set.
+
+Each file knows functions of one kind by the name that rule files give them.  What a function means was found out by
+running SpamAssassin beside it; ``benchmarks rules --against-spamassassin`` tells how well each agrees.
+"""
+
+from __future__ import annotations
+
+from ..rules import Rule
+from . import body, freemail, headers, html, images, lists, mime, relays
+from ._common import Function, Listed, Lists
+
+PLAIN: dict[str, Function] = {
+    **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS, **images.FUNCTIONS, **mime.FUNCTIONS, **relays.FUNCTIONS,
+}  # fmt: skip
+LISTED: dict[str, Listed] = {**freemail.FUNCTIONS, **lists.FUNCTIONS}
+OF_FAMILY = images.OF_FAMILY
+FUNCTIONS = frozenset((*PLAIN, *LISTED, *OF_FAMILY))
+"""Names that rule files may use."""
+BY_NAME = {**html.BY_NAME, **mime.BY_NAME}
+"""What the first argument of a function may be, where it asks one of several facts."""
+
+
+def is_known(rule: Rule) -> bool:
+    """Whether the facts that an eval rule asks for are here."""
+    names = BY_NAME.get(rule.function)
+    return rule.function in FUNCTIONS and (names is None or (bool(rule.arguments) and rule.arguments[0] in names))
+
+
+def function(rule: Rule, known: Lists) -> Function:
+    """The function of an eval rule, which asks the lists ``known`` if it asks any."""
+    if rule.function in LISTED:
+        return LISTED[rule.function](known)
+    return OF_FAMILY[rule.function](rule.family) if rule.function in OF_FAMILY else PLAIN[rule.function]

@@ -1,0 +1,115 @@
+"""What functions of eval rules share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+from ..facts import Facts
+
+Function = Callable[[Facts, Sequence[str]], bool]
+"""Whether the rule hits.  Raises ValueError or IndexError for arguments that make no sense: the rule does not hit."""
+
+Lists = Mapping[str, frozenset[str]]
+"""Words of list directives by the name of the list, in lower case."""
+
+Listed = Callable[[Lists], Function]
+"""A function that asks lists of the rule files: made for a rule set."""
+
+MAX_ADDRESSES = 500
+"""Addresses of one mail that lists are asked about."""
+
+_Found = TypeVar("_Found")
+
+
+def once(facts: Facts, make: Callable[[Facts], _Found]) -> _Found:
+    """What ``make`` finds out about a mail, found out once for all functions that want it."""
+    known = facts.derived
+    if make not in known:
+        known[make] = make(facts)
+    found: _Found = known[make]
+    return found
+
+
+def within(value: float, low: str, high: str) -> bool:
+    """``low <= value < high``; ``undef`` is no limit."""
+    return (low == "undef" or value >= float(low)) and (high == "undef" or value < float(high))
+
+
+@lru_cache(256)
+def globs(words: frozenset[str]) -> Callable[[str], bool]:
+    """Whether a text in lower case is one of the words, in which ``*`` and ``?`` stand for characters."""
+    plain = frozenset(word for word in words if "*" not in word and "?" not in word)
+    wild = sorted(words - plain)
+    if not wild:
+        return plain.__contains__
+    pieces = [re.sub(r"\*+", "*", word).split("*") for word in wild]
+    return lambda text: text in plain or any(_fits(text, parts) for parts in pieces)
+
+
+def _fits(text: str, parts: Sequence[str]) -> bool:
+    """Whether ``parts``, with anything between them, make up the text (greedy from the left, the last at the end)."""
+    first, *rest = parts
+    if not rest:
+        return len(text) == len(first) and _same(text, 0, first)
+    if not _same(text, 0, first):
+        return False
+    at = len(first)
+    for part in rest[:-1]:
+        while at + len(part) <= len(text) and not _same(text, at, part):
+            at += 1
+        at += len(part)
+    last = rest[-1]
+    return len(text) - len(last) >= at and _same(text, len(text) - len(last), last)
+
+
+def _same(text: str, at: int, part: str) -> bool:
+    if "?" not in part:
+        return text.startswith(part, at)
+    return len(text) - at >= len(part) and all(
+        wanted in ("?", char) for char, wanted in zip(text[at:], part, strict=False)
+    )
+
+
+def addresses(facts: Facts, targets: Iterable[str]) -> list[str]:
+    """Addresses in headers (``"From:addr"``), in lower case, each once."""
+    found: dict[str, None] = {}
+    for target in targets:
+        for line in (facts.field(target) or "").lower().split("\n"):
+            if "@" in line and len(found) < MAX_ADDRESSES:
+                found[line.strip()] = None
+    return list(found)
+
+
+def senders(facts: Facts) -> list[str]:
+    """Every address that a mail gives as its sender's: that of a resent mail, else those of all sender fields.
+
+    The addresses of mailboxes that hand mail on automatically (``+caf_=`` of Google) are nobody's.
+    """
+    return once(facts, _senders)
+
+
+def _senders(facts: Facts) -> list[str]:
+    resent = addresses(facts, ["Resent-From:addr"])
+    every = resent or addresses(
+        facts, ["From:addr", "Envelope-Sender:addr", "Resent-Sender:addr", "X-Envelope-From:addr", "EnvelopeFrom:addr"]
+    )
+    return [address for address in every if "+caf_=" not in address]
+
+
+def recipients(facts: Facts) -> list[str]:
+    """Every address that a mail, its envelope or the notes of a delivering host give as a recipient's."""
+    return once(facts, _recipients)
+
+
+def _recipients(facts: Facts) -> list[str]:
+    told = [address.lower() for address in facts.envelope.rcpt_to] if facts.envelope is not None else []
+    resent = addresses(facts, ["Resent-To:addr", "Resent-Cc:addr"])
+    shown = resent or addresses(facts, [f"{name}:addr" for name in _TO])
+    return list(dict.fromkeys([*told, *shown]))
+
+
+_TO = ("To", "Cc", "Apparently-To", "Delivered-To", "Envelope-Recipients", "Apparently-Resent-To", "X-Envelope-To",
+       "Envelope-To", "X-Delivered-To", "X-Original-To", "X-Rcpt-To", "X-Real-To")  # fmt: skip

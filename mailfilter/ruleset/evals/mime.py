@@ -1,0 +1,145 @@
+"""Functions about the parts of a mail and how they are encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...mime.part import Part
+from ..facts import Facts
+from ._common import Function, once
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the parts of a mail are, counted; sizes in octets, lines in characters."""
+
+    base64: int = 0
+    base64_text: bool = False
+    base64_line: int = 0
+    quoted_long: bool = False
+    attachment: bool = False
+    odd_iso: bool = False
+    ascii_illegal: int = 0
+    unicode_ratio: float = 0.0
+    html: int = 0
+    text: int = 0
+    html_size: int = 0
+    text_size: int = 0
+    alternative: bool = False
+    not_text: bool = False
+
+
+_LONG = re.compile(rb"[^\r\n]{79}")
+_ODD_ISO = re.compile(r"iso-\S+-\S+\b", re.I)
+_ISO = re.compile(
+    r"iso-(?:8859-(?:[1-9]|1[0-6])(?:-[ei])?|2022-(?:kr|cn|cn-ext|jp(?:-[123])?)|10646-ucs-[24]|ir-\d+)\Z", re.I
+)
+_ASCII_BAD = re.compile(rb"[^\t\r\n -~]|\r(?!\n)")
+_ENTITY = re.compile(rb"&#x[0-9a-f]{4};", re.I)
+_FINE = re.compile(r"(?:text|multipart)/|application/(?:rtf|x-pkcs7|pkcs7)", re.I)
+
+
+def parts(facts: Facts) -> Parts:
+    """The parts of a mail, counted."""
+    found = Parts()
+    for part in facts.leaves:
+        _count(facts, part, found)
+    for part in facts.message.root.walk():
+        if part.content_type == "multipart/alternative":
+            found.alternative = True
+            found.not_text |= any(not _FINE.match(child.content_type) for child in part.children)
+    return found
+
+
+def _count(facts: Facts, part: Part, found: Parts) -> None:
+    raw = facts.full[slice(*part.span)] if part.span else part.data
+    kind, encoding, charset = part.content_type, part.encoding, part.charset
+    is_text = kind.startswith("text/")
+    if encoding == "base64":
+        found.base64 += 1
+        found.base64_line = max(found.base64_line, max(map(len, raw.split(b"\n")), default=0))
+        found.base64_text |= is_text and not part.disposition and charset in ("", "us-ascii")
+    elif encoding == "quoted-printable":
+        found.quoted_long |= is_text and _LONG.search(raw) is not None
+    found.attachment |= part.disposition == "attachment"
+    found.odd_iso |= bool(_ODD_ISO.match(charset)) and not _ISO.match(charset)
+    if not is_text:
+        return
+    size = len(raw)
+    if kind == "text/html":
+        found.html += 1
+        found.html_size += size
+    else:
+        found.text += 1
+        found.text_size += size
+    if kind == "text/plain" and charset in ("", "us-ascii") and encoding in ("", "7bit", "8bit"):
+        found.ascii_illegal += len(_ASCII_BAD.findall(raw))
+    if encoding in ("", "7bit", "8bit") and size:
+        found.unicode_ratio = max(found.unicode_ratio, len(_ENTITY.findall(raw)) / size)
+
+
+def _mime_html(facts: Facts, arguments: Sequence[str]) -> bool:
+    return once(facts, parts).html > 0
+
+
+def _mime_html_only(facts: Facts, arguments: Sequence[str]) -> bool:
+    found = once(facts, parts)
+    return found.html > 0 and found.text == 0
+
+
+_TESTS: dict[str, Callable[[Parts], bool]] = {
+    "mime_base64_count": lambda found: found.base64 > 0,
+    "mime_base64_encoded_text": lambda found: found.base64_text,
+    "mime_qp_long_line": lambda found: found.quoted_long,
+    "mime_attachment": lambda found: found.attachment,
+    "mime_bad_iso_charset": lambda found: found.odd_iso,
+    "mime_body_html_count": lambda found: found.html > 0,
+    "mime_body_text_count": lambda found: found.text > 0,
+    "mime_multipart_alternative": lambda found: found.alternative,
+}
+BY_NAME = {"check_for_mime": frozenset(_TESTS)}
+"""What the first argument may be."""
+
+
+def _for_mime(facts: Facts, arguments: Sequence[str]) -> bool:
+    return _TESTS[arguments[0]](once(facts, parts))
+
+
+def _base64_length(facts: Facts, arguments: Sequence[str]) -> bool:
+    length = once(facts, parts).base64_line
+    return length > int(arguments[0]) and (len(arguments) < 2 or length <= int(arguments[1]))
+
+
+def _ascii_illegal(facts: Facts, arguments: Sequence[str]) -> bool:
+    return once(facts, parts).ascii_illegal > 0
+
+
+def _unicode_ratio(facts: Facts, arguments: Sequence[str]) -> bool:
+    return once(facts, parts).unicode_ratio >= float(arguments[0])
+
+
+def _ma_non_text(facts: Facts, arguments: Sequence[str]) -> bool:
+    return once(facts, parts).not_text
+
+
+def _multipart_ratio(facts: Facts, arguments: Sequence[str]) -> bool:
+    found = once(facts, parts)
+    ratio = 1.0
+    if found.html and found.text and found.html_size and found.alternative:
+        ratio = found.text_size / found.html_size
+    return float(arguments[0]) <= ratio < float(arguments[1])
+
+
+FUNCTIONS: dict[str, Function] = {
+    "check_abundant_unicode_ratio": _unicode_ratio,
+    "check_base64_length": _base64_length,
+    "check_for_ascii_text_illegal": _ascii_illegal,
+    "check_for_mime": _for_mime,
+    "check_for_mime_html": _mime_html,
+    "check_for_mime_html_only": _mime_html_only,
+    "check_ma_non_text": _ma_non_text,
+    "check_mime_multipart_ratio": _multipart_ratio,
+}
+"""Name in rule files → function."""

@@ -1,0 +1,81 @@
+"""Functions about the hops of a mail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..facts import Facts
+from ..received import Relay
+from ._common import Function
+from .headers import gated
+
+
+def _no_relays(facts: Facts, arguments: Sequence[str]) -> bool:
+    relays = facts.relays
+    return not (relays.trusted or relays.untrusted or relays.unparseable)
+
+
+def _unparseable(facts: Facts, arguments: Sequence[str]) -> bool:
+    return facts.relays.unparseable > 0
+
+
+def _all_trusted(facts: Facts, arguments: Sequence[str]) -> bool:
+    relays = facts.relays
+    return bool(relays.trusted) and not relays.untrusted and not relays.unparseable
+
+
+def _external(facts: Facts) -> tuple[Relay, ...]:
+    relays = facts.relays
+    return (*relays.trusted[relays.internal :], *relays.untrusted)
+
+
+_DOTTED = re.compile(r"\[?((?:\d{1,3}\.){3}\d{1,3})\]?\Z")
+
+
+def _helo_ip_mismatch(facts: Facts, arguments: Sequence[str]) -> bool:
+    """A host greeted as an address of another network (of 24 bits) than its own."""
+    for relay in facts.relays.untrusted:
+        match = _DOTTED.match(relay.helo)
+        public = match and not relay.is_private and not Relay(match[1]).is_private
+        if match and public and match[1].rpartition(".")[0] != relay.ip.rpartition(".")[0]:
+            return True
+    return False
+
+
+def _mailfrom_matches_rcvd(facts: Facts, arguments: Sequence[str]) -> bool:
+    """The client's name is of the registered domain of the envelope's sender."""
+    domain = (facts.field("EnvelopeFrom:addr:domain") or "").strip()
+    hops = _external(facts)
+    return bool(domain and hops and hops[0].rdns) and facts.finder.registered(hops[0].rdns.lower()) == domain
+
+
+_YAHOO = (
+    r"by web\S+\.yahoo\.com via HTTP|by \S+\.yahoo\.com with SMTP|by \w+\.\w+\.yahoo\.com \(\d+\.\d+"
+    r"|from \[[\d.]+\] by \S+\.yahoo\.com with NNFMP|\bmailer\d+\.bulk\.\w+\.yahoo\.com"
+)
+
+
+def _came_from(domain: str, signs: str) -> Function:
+    """A function that hits where From is at ``domain`` and no Received field shows one of ``signs``."""
+    sender, sign = re.compile(rf"[@.]{domain}\s*\Z", re.I), re.compile(signs, re.I)
+
+    def forged(facts: Facts, arguments: Sequence[str]) -> bool:
+        if not sender.search(facts.field("From:addr") or "") or gated(facts):
+            return False
+        return not sign.search(facts.field("Received") or "")
+
+    return forged
+
+
+FUNCTIONS: dict[str, Function] = {
+    "check_all_trusted": _all_trusted,
+    "check_for_forged_yahoo_received_headers": _came_from(r"yahoo\.com", _YAHOO),
+    "check_for_forged_juno_received_headers": _came_from(r"juno\.com", r"(?:from|by) \S*\.(?:juno|untd)\.com\b"),
+    "check_for_forged_eudoramail_received_headers": _came_from(r"eudoramail\.com", r"by \S*whowhere\.com;"),
+    "check_mailfrom_matches_rcvd": _mailfrom_matches_rcvd,
+    "check_no_relays": _no_relays,
+    "check_relays_unparseable": _unparseable,
+    "helo_ip_mismatch": _helo_ip_mismatch,
+}
+"""Name in rule files → function."""
