@@ -96,7 +96,7 @@ class FilterChain:
         self.policies = [(policy, Marks.of(self.catalogue, policy)) for policy in assembly.policies(self.config)]
         self.policy, self.marks = self.policies[0]
         self.rules = RuleIndex(self.config.policy_rules())
-        self.senders = senders.SenderLists(*self.config.sender_entries())
+        self.senders = senders.SenderLists(*self.config.sender_entries(), trust=self.config.trusted())
         self._wording = Wording(self.config, self.catalogue, self.weights.caps, self.policies)
         self._declared = {check.name: declared_names(check) for check in chosen}
         self._pool: ThreadPoolExecutor | None = None

@@ -96,9 +96,12 @@ class NetworkIndex(Generic[T]):
             of_length = self._found.setdefault((network.version, network.prefixlen), {})
             of_length.setdefault(low, []).append((text, belongs))
 
-    def find(self, address: str | None) -> Iterator[tuple[str, T]]:
-        """The networks that a client's address is in, each with what belongs to it; none for ``None``."""
-        if address is None or not self._found:
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def find(self, address: str) -> Iterator[tuple[str, T]]:
+        """The networks that a client's address is in, each with what belongs to it."""
+        if not self._found:
             return
         parsed = ipaddress.ip_address(address.partition("%")[0])
         value = int(parsed)

@@ -8,6 +8,9 @@ enough to deny; an allow entry wants the claim proved:
     dmarc    all From addresses are in the entry, and DMARC passed for the domain of each
     address  a claim is in the entry, and the client is in the entry's networks
 
+The client is the host that connected and, where that is one of our own ([trust]), the first host outside too: as far
+as the SMTP session anchors it, so that no Received field that anybody could write lets a mail in.
+
 What authentication found is read from its Authentication-Results (`mailfilter.authentication.results`).  A signature
 that leaves a part of the body open (l=) proves nothing here: anything may have been put behind it.
 """
@@ -25,6 +28,7 @@ from ..authentication.signed import SignedMail
 from ..checks import Mail
 from ..decision import ALLOWED, DENIED
 from ..symbols import Symbol
+from ..trust import Trust, path_of
 from .addresses import AddressIndex, NetworkIndex, domain_of, folded
 from .entries import Entry
 
@@ -52,17 +56,24 @@ class _Claims:
     mail_from: str
     authors: tuple[str, ...]
     complete: bool
-    client: str | None
+    clients: tuple[str, ...]
     proved: Proved
 
 
 class SenderLists:
     """Both lists, found by hash.
 
-    ``clock`` gives seconds since 1970 where the envelope does not say when a mail came.
+    ``clock`` gives seconds since 1970 where the envelope does not say when a mail came; ``trust`` whom we believe.
     """
 
-    def __init__(self, allow: Iterable[Entry], deny: Iterable[Entry], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        allow: Iterable[Entry],
+        deny: Iterable[Entry],
+        clock: Callable[[], float] = time.time,
+        trust: Trust | None = None,
+    ) -> None:
+        self._trust = trust or Trust()
         self.allow = tuple(replace(entry, number=number) for number, entry in enumerate(allow, 1))
         self.deny = tuple(replace(entry, number=number) for number, entry in enumerate(deny, 1))
         self._clock = clock
@@ -101,17 +112,30 @@ class SenderLists:
         if any(symbol.name == _BODY_CUT for symbol in found):
             seen = Proved(spf=seen.spf)
         names = tuple(dict.fromkeys(folded(author.strip(" <>")) for author in authors))
-        return _Claims(folded(envelope.mail_from or ""), names, complete, envelope.client_ip, seen)
+        return _Claims(folded(envelope.mail_from or ""), names, complete, self._clients(mail), seen)
+
+    def _clients(self, mail: Mail) -> tuple[str, ...]:
+        """The host that connected, and behind a host of our own the first one outside."""
+        connected = mail.envelope.client_ip
+        if connected is None or not any(self._networks.values()):
+            return ()
+        path = path_of(mail, self._trust)
+        outside = path.client.ip if path.anchored and path.client is not None else connected
+        return tuple(dict.fromkeys((connected, outside)))
+
+    def _of_networks(self, of: str, claims: _Claims) -> Iterator[tuple[str, Entry]]:
+        for client in claims.clients:
+            yield from self._networks[of].find(client)
 
     def _denied(self, claims: _Claims) -> Iterator[Listed]:
         for claim in filter(None, (claims.mail_from, *claims.authors)):
             for pattern, entry in self._senders[DENIED].find(claim):
                 yield Listed(DENIED, entry, f"{pattern}{entry.words()}")
-        for network, entry in self._networks[DENIED].find(claims.client):
+        for network, entry in self._of_networks(DENIED, claims):
             yield Listed(DENIED, entry, f"{network}{entry.words()}")
 
     def _allowed(self, claims: _Claims) -> Iterator[Listed]:
-        within = {entry.number: (network, entry) for network, entry in self._networks[ALLOWED].find(claims.client)}
+        within = {entry.number: (network, entry) for network, entry in self._of_networks(ALLOWED, claims)}
         for network, entry in within.values():
             if not entry.settings.senders:
                 yield Listed(ALLOWED, entry, f"{network}{entry.words()}")

@@ -120,6 +120,32 @@ def test_the_clients_network_proves_where_an_entry_says_so() -> None:
     assert verdict(table, "", b"\n", Envelope(client_ip="203.0.113.9")).action is Action.BOUNCE
 
 
+RELAYED = b"""Received: from mx.partner.example (mx.partner.example [203.0.113.9])
+ by relay.ours.example; Tue, 1 Sep 2026 10:00:00 +0000
+Received: from evil.example (evil.example [198.51.100.7]) by mx.partner.example; Tue, 1 Sep 2026 09:59:00 +0000
+"""
+
+
+@pytest.mark.parametrize(
+    ("networks", "trusted", "action"),
+    [
+        (["203.0.113.0/24"], ["192.0.2.0/24"], Action.ACCEPT),
+        (["203.0.113.0/24"], [], Action.BOUNCE),  # not ours: what it says of others proves nothing
+        (["198.51.100.0/24"], ["192.0.2.0/24"], Action.BOUNCE),  # anybody can write that field
+        (["192.0.2.1"], ["192.0.2.0/24"], Action.ACCEPT),  # who names the relay itself means it
+    ],
+)
+def test_networks_are_looked_at_behind_our_own_hosts(networks: list[str], trusted: list[str], action: Action) -> None:
+    table = {"allow": [{"networks": networks}]}
+    config = Config.from_mapping(
+        {"senders": table, "trust": {"networks": trusted}, "scores": {"DKIM_INVALID": 1.0}}
+    )
+    envelope = Envelope(client_ip="192.0.2.1", mail_from="anna@partner.example")
+    with FilterChain(config, checks=[Authenticated("")], lookups=()) as chain:
+        assert chain.check(RELAYED + FROM, envelope).action is action
+        assert chain.check(FROM, Envelope(mail_from="anna@partner.example")).action is Action.BOUNCE
+
+
 @pytest.mark.parametrize("deny", [["partner.example"], ["anna@PARTNER.example"], [".example"], ["boss@other.example"]])
 def test_a_denied_claim_is_enough_and_beats_the_allow_list(deny: list[str]) -> None:
     table = {**allow("dmarc"), "deny": [{"senders": deny, "reason": "quarrel"}]}
