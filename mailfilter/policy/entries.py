@@ -26,7 +26,7 @@ class DenyEntry:
     """[[senders.deny]]  senders and clients that are kept out"""
 
     senders: tuple[str, ...] = setting((), "texts", "addresses, domains or .domains of MAIL FROM or From")
-    networks: tuple[str, ...] = setting((), "texts", "addresses or networks of clients, or of the first host outside behind our own")
+    networks: tuple[str, ...] = setting((), "texts", "addresses or networks of clients, also behind our own hosts")
     recipients: tuple[str, ...] = setting((), "texts", "only for these addresses, domains, .domains; empty: for all")
     until: date | None = setting(None, "date", "its last day, or the moment it ends; without: for good")  # noqa: RUF009
     reason: str = setting("", "text", "why, for those who read a verdict")
