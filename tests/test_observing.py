@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfilter import Config, Envelope, FilterChain
@@ -161,6 +161,7 @@ plain = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(EVENT)), plain, max_size=3))
 def test_an_event_of_any_shape_is_counted_once_or_unread(changed: dict[str, Any]) -> None:
     summary = Summary()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfilter import Config, Envelope, FilterChain
@@ -56,6 +56,7 @@ def handed(chain: FilterChain, hop: Hop, verdict: Verdict, *, lmtp: bool = False
 some = st.dictionaries(st.sampled_from(PEOPLE), st.sampled_from([GONE, LATER]))
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(PEOPLE), st.sampled_from(Action), min_size=1),
     some, some, st.booleans(), st.booleans(),

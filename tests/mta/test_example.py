@@ -30,7 +30,7 @@ MAIL = b"From: Ada <ada@elsewhere.test>\r\nSubject: lunch\r\n\r\nSoup today.\r\n
 LARGE = MAIL + b"Soup today, and tomorrow.\r\n" * 20_000
 SETTINGS = """
 [checks]
-disable = ["content", "headers", "sender", "structure", "links", "claims", "traps", "topics"]
+disable = ["content", "headers", "sender", "structure", "links", "claims", "traps", "topics", "client"]
 [rules]
 paths = ["{here}/situations.cf"]
 cache = "off"

@@ -239,7 +239,7 @@ def arrived(step: Mapping[str, Any], sink: Sink, raw: bytes, scene: Scene) -> No
         assert got.sender == step["from"]
         if not step.get("changed"):
             assert got.content.endswith(raw)
-            assert b"\r\n\r\n" not in got.content[: len(got.content) - len(raw)]
+            assert (b"\r\n\r\n" in got.content[: len(got.content) - len(raw)]) is (not raw)
         assert [text for text in scene.fill(step.get("has", [])) if text not in head.replace("\r\n\t", " ")] == []
         assert [text for text in scene.fill(step.get("has_not", [])) if text in head] == []
         assert [text for text in step.get("said", []) if text not in got.options] == []
