@@ -45,8 +45,15 @@ def globs(words: frozenset[str]) -> Callable[[str], bool]:
     wild = sorted(words - plain)
     if not wild:
         return plain.__contains__
-    pieces = [re.sub(r"\*+", "*", word).split("*") for word in wild]
-    return lambda text: text in plain or any(_fits(text, parts) for parts in pieces)
+    ends = tuple(word[1:] for word in wild if word[0] == "*" and "*" not in word[1:] and "?" not in word)
+    others = [word for word in wild if not (word.startswith("*") and word[1:] in ends)]
+    pieces = [re.sub(r"\*+", "*", word).split("*") for word in others]
+
+    @lru_cache(2048)
+    def known(text: str) -> bool:
+        return text in plain or text.endswith(ends) or any(_fits(text, parts) for parts in pieces)
+
+    return known
 
 
 def _fits(text: str, parts: Sequence[str]) -> bool:

@@ -30,7 +30,7 @@ def received_dates(facts: Facts) -> list[int]:
     found: list[int] = []
     for latin1 in facts.index.get("received", ())[:MAX_HOPS]:
         line = " ".join(latin1[:4096].split())
-        if "from " in line and parse_received(line) == FETCHED:
+        if ("with IMAP" in line or "with POP3" in line) and parse_received(line) == FETCHED:
             found.clear()
             continue
         time = _read(line) if _ZONED.search(line) else None

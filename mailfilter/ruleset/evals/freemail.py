@@ -17,7 +17,8 @@ MAX_BODY_FREEMAILS = 5
 _ADDRESS = re.compile(r"(?<![\w.+=-])([\w.+=-]{1,64}@[a-z0-9][a-z0-9.-]{1,200}\.[a-z]{2,20})(?![\w-])", re.I | re.A)
 
 
-_BULK = re.compile(r"bulk|list|junk", re.I)
+_BULK = re.compile(r"(?:\b|[-_+=])(?:owner|bounces?|admin|request|return|errors|sentto|listmaster)\b[^@]*@", re.I)
+"""Senders of lists: what stands in a list's text is nobody's own address."""
 
 
 def freemail(lists: Lists) -> Callable[[str], bool]:
@@ -81,11 +82,11 @@ def _replyto(lists: Lists) -> Function:
         author_free, reply_free = any(map(is_free, author)), any(map(is_free, reply))
         if author_free and reply_free and author != reply:
             return True
-        if not reply_free and (wanted == "replyto" or reply or not author_free):
+        if not (reply_free if wanted == "replyto" else author_free):
             return False
-        if _BULK.search(facts.field("Precedence") or ""):
+        if _BULK.search(facts.field("EnvelopeFrom") or ""):
             return False
-        own = reply if reply_free else author
+        own = reply if wanted == "replyto" else author
         found = body_addresses(facts)
         free = [one for one in found if is_free(one)]
         if len(found) > MAX_BODY_ADDRESSES or len(free) > MAX_BODY_FREEMAILS:
@@ -100,7 +101,10 @@ def _body(lists: Lists) -> Function:
 
     def hits(facts: Facts, arguments: Sequence[str]) -> bool:
         found = body_addresses(facts)
-        return len(found) <= MAX_BODY_ADDRESSES and _matching([x for x in found if is_free(x)], _pattern(arguments, 0))
+        free = [address for address in found if is_free(address)]
+        if len(found) > MAX_BODY_ADDRESSES or len(free) > MAX_BODY_FREEMAILS:
+            return False
+        return _matching(free, _pattern(arguments, 0))
 
     return hits
 

@@ -88,7 +88,7 @@ def _text_ratio(family: str) -> Function:
             return False
         lines = facts.chunks if family == "rawbody" else facts.paragraphs
         ratio = round(sum(map(len, lines)) / area, 3)
-        return float(arguments[1]) < ratio <= float(arguments[2])
+        return float(arguments[1]) <= ratio <= float(arguments[2])
 
     return hits
 

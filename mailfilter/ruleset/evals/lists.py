@@ -84,19 +84,20 @@ def _subject_list(*names: str) -> Listed:
     return make
 
 
-_HOST = re.compile(rb"(?:[a-z][a-z0-9+.-]{0,20}://(?:[^/?#@]*@)?|mailto:[^@?]*@)([^/?#:&> ]+)", re.I)
+_HOST = re.compile(rb"[a-z][a-z0-9+.-]{0,20}://(?:[^/?#@]*@)?([^/?#:&> ]+)", re.I)
+_SIGNER = re.compile(r"(?:\A|;)\s*d\s*=\s*([^;\s]{1,253})")
 
 
 def hosts(facts: Facts) -> frozenset[str]:
-    """Hosts of all URIs, in lower case."""
+    """Hosts of all URIs, and domains that signed the mail, in lower case."""
     return once(facts, _hosts)
 
 
 def _hosts(facts: Facts) -> frozenset[str]:
     found = (_HOST.match(uri) for uri in facts.uris)
-    return frozenset(
-        match[1].decode("latin-1").lower().strip(".") for match in found if match and b"." in match[1].strip(b".")
-    )
+    shown = [match[1].decode("latin-1") for match in found if match]
+    signed = [match[1] for text in facts.index.get("dkim-signature", ()) if (match := _SIGNER.search(text))]
+    return frozenset(host for name in (*shown, *signed) if "." in (host := name.lower().strip(".")))
 
 
 def host_is_listed(host: str, words: frozenset[str]) -> bool:

@@ -36,7 +36,7 @@ _ODD_ISO = re.compile(r"iso-\S+-\S+\b", re.I)
 _ISO = re.compile(
     r"iso-(?:8859-(?:[1-9]|1[0-6])(?:-[ei])?|2022-(?:kr|cn|cn-ext|jp(?:-[123])?)|10646-ucs-[24]|ir-\d+)\Z", re.I
 )
-_ASCII_BAD = re.compile(rb"[^\t\r\n -~]|\r(?!\n)")
+_ASCII_GOOD = b"\t\r\n" + bytes(range(0x20, 0x7F))
 _ENTITY = re.compile(rb"&#x[0-9a-f]{4};", re.I)
 _FINE = re.compile(r"(?:text|multipart)/|application/(?:rtf|x-pkcs7|pkcs7)", re.I)
 
@@ -56,10 +56,12 @@ def parts(facts: Facts) -> Parts:
 def _count(facts: Facts, part: Part, found: Parts) -> None:
     raw = facts.full[slice(*part.span)] if part.span else part.data
     kind, encoding, charset = part.content_type, part.encoding, part.charset
+    if kind.startswith("multipart/"):
+        kind = "text/plain"  # nothing in it is a part, so it is shown as it stands
     is_text = kind.startswith("text/")
     if encoding == "base64":
         found.base64 += 1
-        found.base64_line = max(found.base64_line, max(map(len, raw.split(b"\n")), default=0))
+        found.base64_line = max(found.base64_line, 1 + max(map(len, raw.replace(b"\r", b"").split(b"\n"))))
         found.base64_text |= is_text and not part.disposition and charset in ("", "us-ascii")
     elif encoding == "quoted-printable":
         found.quoted_long |= is_text and _LONG.search(raw) is not None
@@ -75,8 +77,9 @@ def _count(facts: Facts, part: Part, found: Parts) -> None:
         found.text += 1
         found.text_size += size
     if kind == "text/plain" and charset in ("", "us-ascii") and encoding in ("", "7bit", "8bit"):
-        found.ascii_illegal += len(_ASCII_BAD.findall(raw))
-    if encoding in ("", "7bit", "8bit") and size:
+        lone = raw.count(b"\r") - raw.count(b"\r\n") if b"\r" in raw else 0
+        found.ascii_illegal += len(raw.translate(None, _ASCII_GOOD)) + lone
+    if encoding in ("", "7bit", "8bit") and kind != "text/html" and b"&#" in raw:
         found.unicode_ratio = max(found.unicode_ratio, len(_ENTITY.findall(raw)) / size)
 
 
@@ -109,7 +112,7 @@ def _for_mime(facts: Facts, arguments: Sequence[str]) -> bool:
 
 def _base64_length(facts: Facts, arguments: Sequence[str]) -> bool:
     length = once(facts, parts).base64_line
-    return length > int(arguments[0]) and (len(arguments) < 2 or length <= int(arguments[1]))
+    return length >= int(arguments[0]) and (len(arguments) < 2 or length <= int(arguments[1]))
 
 
 def _ascii_illegal(facts: Facts, arguments: Sequence[str]) -> bool:

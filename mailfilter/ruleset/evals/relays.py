@@ -51,7 +51,7 @@ def _mailfrom_matches_rcvd(facts: Facts, arguments: Sequence[str]) -> bool:
 
 
 _YAHOO = (
-    r"by web\S+\.yahoo\.com via HTTP|by \S+\.yahoo\.com with SMTP|by \w+\.\w+\.yahoo\.com \(\d+\.\d+"
+    r"by web\S+\.yahoo\.com via HTTP|by \S+\.yahoo\.com with (?:SMTP|HTTP)|by \w+\.\w+\.yahoo\.com \(\d+\.\d+"
     r"|from \[[\d.]+\] by \S+\.yahoo\.com with NNFMP|\bmailer\d+\.bulk\.\w+\.yahoo\.com"
 )
 
@@ -63,7 +63,8 @@ def _came_from(domain: str, signs: str) -> Function:
     def forged(facts: Facts, arguments: Sequence[str]) -> bool:
         if not sender.search(facts.field("From:addr") or "") or gated(facts):
             return False
-        return not sign.search(facts.field("Received") or "")
+        resent = facts.field("Resent-From") and facts.field("Resent-To") and facts.field("X-Received")
+        return not sign.search(resent or facts.field("Received") or "")
 
     return forged
 
@@ -71,7 +72,6 @@ def _came_from(domain: str, signs: str) -> Function:
 FUNCTIONS: dict[str, Function] = {
     "check_all_trusted": _all_trusted,
     "check_for_forged_yahoo_received_headers": _came_from(r"yahoo\.com", _YAHOO),
-    "check_for_forged_juno_received_headers": _came_from(r"juno\.com", r"(?:from|by) \S*\.(?:juno|untd)\.com\b"),
     "check_for_forged_eudoramail_received_headers": _came_from(r"eudoramail\.com", r"by \S*whowhere\.com;"),
     "check_mailfrom_matches_rcvd": _mailfrom_matches_rcvd,
     "check_no_relays": _no_relays,
