@@ -106,7 +106,7 @@ async def adrive(engine: Engine, lookups: Lookups, deadline: Deadline) -> None:
     inbox = _Inbox(asyncio.get_running_loop(), deadline)
     many = _many(lookups)
     asked: dict[Question, None] = {}
-    tasks: dict[asyncio.Task[Answer], None] = {}
+    tasks: dict[Question, asyncio.Task[Answer]] = {}
     try:
         while not engine.done:
             for kind, questions in _by_kind(engine.take_questions()):
@@ -118,22 +118,22 @@ async def adrive(engine: Engine, lookups: Lookups, deadline: Deadline) -> None:
                     many.start(questions, deadline, inbox.put)
                 else:
                     for question in questions:
-                        tasks[_task(lookup, question, deadline, inbox)] = None
+                        tasks[question] = _task(lookup, question, deadline, inbox)
             if asked or tasks:
                 found = await inbox.take()
                 if not found:
                     break
                 for question, answer in found:
                     asked.pop(question, None)
+                    tasks.pop(question, None)  # and not once it is done: its answer comes a turn of the loop later
                     engine.answer(question, answer)
-                tasks = {task: None for task in tasks if not task.done()}
     finally:
         inbox.close()
         if many is not None and asked:
             many.leave(tuple(asked), inbox.put)
-        for task in tasks:
+        for task in tasks.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
     engine.give_up(_LATE)
 
 
