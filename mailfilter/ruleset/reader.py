@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .directives import RuleBuilder
-from .evals import is_known
+from .evals import BY_NAME, fault, is_known
 from .expressions import names, parse
 from .lines import Reader, find_files
 from .rules import Domains, Fault, Kind, Rule, RuleSet, Severity
@@ -115,10 +115,17 @@ def _unsupported(rules: Mapping[str, Rule]) -> list[Fault]:
     for rule in rules.values():
         if rule.kind is Kind.EVAL and not is_known(rule):
             reason = "asks the network" if rule.is_net else "function without its facts here"
-            found.append(Fault(rule.place, rule.name, Severity.UNSUPPORTED, reason, f"{rule.function}()"))
+            found.append(Fault(rule.place, rule.name, Severity.UNSUPPORTED, reason, _call(rule)))
+        elif rule.kind is Kind.EVAL and (wrong := fault(rule)):
+            found.append(Fault(rule.place, rule.name, Severity.ERROR, "pattern cannot be read", wrong))
         elif rule.points == 0 and not rule.is_subrule:
             found.append(Fault(rule.place, rule.name, Severity.NOTE, "switched off by a score of 0"))
     return found
+
+
+def _call(rule: Rule) -> str:
+    """A function as a fault shows it; its first argument where only some are known."""
+    return f"{rule.function}({', '.join(rule.arguments[:1]) if rule.function in BY_NAME else ''})"
 
 
 def _metas(rules: Mapping[str, Rule]) -> list[Fault]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..rules import Rule
 from . import body, freemail, headers, html, images, lists, mime, relays
-from ._common import Function, Listed, Lists
+from ._common import Function, Listed, Lists, pattern
 
 PLAIN: dict[str, Function] = {
     **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS, **images.FUNCTIONS, **mime.FUNCTIONS, **relays.FUNCTIONS,
@@ -25,6 +25,20 @@ def is_known(rule: Rule) -> bool:
     """Whether the facts that an eval rule asks for are here."""
     names = BY_NAME.get(rule.function)
     return rule.function in FUNCTIONS and (names is None or (bool(rule.arguments) and rule.arguments[0] in names))
+
+
+_PATTERNS = {"html_text_match": 1, "check_freemail_header": 1, "check_freemail_from": 0, "check_freemail_body": 0}
+"""Which argument is a pattern."""
+
+
+def fault(rule: Rule) -> str:
+    """What is wrong with the pattern among a rule's arguments, ``""`` if nothing is."""
+    at = _PATTERNS.get(rule.function)
+    try:
+        _ = pattern(rule.arguments[at]) if at is not None and at < len(rule.arguments) else None
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def function(rule: Rule, known: Lists) -> Function:

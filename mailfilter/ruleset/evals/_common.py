@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from time import monotonic
 from typing import TypeVar
+
+import regex
 
 from ..facts import Facts
 
@@ -78,6 +81,28 @@ def _same(text: str, at: int, part: str) -> bool:
     return len(text) - at >= len(part) and all(
         wanted in ("?", char) for char, wanted in zip(text[at:], part, strict=False)
     )
+
+
+PATTERN_TIME = 0.1
+"""Seconds that one rule may look for its pattern in one mail."""
+
+
+@lru_cache(256)
+def pattern(text: str, ignore_case: bool = False) -> regex.Pattern[str]:
+    """A pattern out of a rule's arguments.  Raises `ValueError` for one that cannot be read."""
+    try:
+        return regex.compile(text, regex.I if ignore_case else 0)
+    except (regex.error, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def found_in(texts: Iterable[str], wanted: regex.Pattern[str]) -> bool:
+    """Whether a pattern is in one of the texts; not, when its time runs out before it is seen."""
+    end = monotonic() + PATTERN_TIME
+    try:
+        return any(wanted.search(text, timeout=max(0.001, end - monotonic())) for text in texts)
+    except TimeoutError:
+        return False
 
 
 def addresses(facts: Facts, targets: Iterable[str]) -> list[str]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-import regex
-
 from ..facts import Facts
-from ._common import Function, Listed, Lists, addresses, globs, once, senders
+from ._common import Function, Listed, Lists, addresses, found_in, globs, once, pattern, senders
 
 MAX_BODY_ADDRESSES = 10
 MAX_BODY_FREEMAILS = 5
@@ -33,17 +31,14 @@ def freemail(lists: Lists) -> Callable[[str], bool]:
     return is_free
 
 
-def _pattern(arguments: Sequence[str], at: int) -> regex.Pattern[str] | None:
-    return regex.compile(arguments[at], regex.I) if len(arguments) > at else None
-
-
-def _matching(found: Sequence[str], pattern: regex.Pattern[str] | None) -> bool:
-    return any(pattern is None or pattern.search(address, timeout=0.05) for address in found)
+def _matching(found: Sequence[str], arguments: Sequence[str], at: int) -> bool:
+    """Whether there are addresses, one with the pattern in it where the rule has one."""
+    return bool(found) and (len(arguments) <= at or found_in(found, pattern(arguments[at], True)))
 
 
 def _from(lists: Lists) -> Function:
     is_free = freemail(lists)
-    return lambda facts, arguments: _matching([one for one in senders(facts) if is_free(one)], _pattern(arguments, 0))
+    return lambda facts, arguments: _matching([one for one in senders(facts) if is_free(one)], arguments, 0)
 
 
 def _header(lists: Lists) -> Function:
@@ -52,7 +47,7 @@ def _header(lists: Lists) -> Function:
     def hits(facts: Facts, arguments: Sequence[str]) -> bool:
         text = (facts.field(arguments[0]) or "").lower()
         found = [match[1] for match in _ADDRESS.finditer(text)] if "@" in text else []
-        return _matching([one for one in found if is_free(one)], _pattern(arguments, 1))
+        return _matching([one for one in found if is_free(one)], arguments, 1)
 
     return hits
 
@@ -104,7 +99,7 @@ def _body(lists: Lists) -> Function:
         free = [address for address in found if is_free(address)]
         if len(found) > MAX_BODY_ADDRESSES or len(free) > MAX_BODY_FREEMAILS:
             return False
-        return _matching(free, _pattern(arguments, 0))
+        return _matching(free, arguments, 0)
 
     return hits
 

@@ -129,15 +129,15 @@ def _gated(facts: Facts, arguments: Sequence[str] = ()) -> bool:
     return gated(facts)
 
 
+_EZMLM = re.compile(r"^contact \S+@\S+; run by ezmlm$", re.M)
+
+
 def gated(facts: Facts) -> bool:
-    """Whether the mail came through what drops Received fields: an ezmlm list, MSN groups; or has none."""
-    lists = facts.field("Mailing-List") or ""
-    delivered = facts.field("Delivered-To") or ""
-    if re.search(r"^contact \S+@\S+; run by ezmlm$", lists, re.M) and re.search(
-        r"^mailing list \S+@\S+", delivered, re.M
-    ):
-        return True
+    """Whether the mail came through what drops Received fields (an ezmlm list, MSN's groups), or has none."""
     received = facts.field("Received") or ""
+    lists, delivered = facts.field("Mailing-List") or "", facts.field("Delivered-To") or ""
+    if _EZMLM.search(lists) and "mailing list " in delivered and "(qmail " in received:
+        return True
     return not received.strip() or "from groups.msn.com (" in received
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-import regex
-
 from ..facts import Facts
-from ._common import Function, once
+from ._common import Function, found_in, once, pattern
 from .htmlfacts import HtmlFacts, html_facts, html_letters
 
 _TESTS: dict[str, Callable[[HtmlFacts], bool]] = {
@@ -62,10 +60,7 @@ def _tag_balance(facts: Facts, arguments: Sequence[str]) -> bool:
 
 def _text_match(facts: Facts, arguments: Sequence[str]) -> bool:
     texts = _TEXTS[arguments[0]](_html(facts))
-    if not texts:
-        return False
-    pattern = regex.compile(arguments[1])
-    return any(pattern.search(text, timeout=0.05) for text in texts)
+    return bool(texts) and found_in(texts, pattern(arguments[1]))
 
 
 def _range(facts: Facts, arguments: Sequence[str]) -> bool:

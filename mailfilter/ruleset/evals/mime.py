@@ -38,7 +38,7 @@ _ISO = re.compile(
 )
 _ASCII_GOOD = b"\t\r\n" + bytes(range(0x20, 0x7F))
 _ENTITY = re.compile(rb"&#x[0-9a-f]{4};", re.I)
-_FINE = re.compile(r"(?:text|multipart)/|application/(?:rtf|x-pkcs7|pkcs7)", re.I)
+_FINE = re.compile(r"(?:text|multipart|message)/|application/(?:rtf|x-pkcs7|pkcs7)", re.I)
 
 
 def parts(facts: Facts) -> Parts:
