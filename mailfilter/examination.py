@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,8 +18,10 @@ from ._version import __version__
 from .chain import FilterChain
 from .checks.content import ContentCheck
 from .deadline import Deadline
-from .errors import StoreError
+from .errors import MissingExtraError, StoreError
 from .lookups import ScanAnswer, ScanQuestion, ScanState
+from .stores import open_keyed
+from .stores.places import without_password
 
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 """The harmless string that every scanner calls a virus (in two halves, so that no scanner minds this file)."""
@@ -45,6 +48,7 @@ def examine(chain: FilterChain) -> Iterator[Line]:
     yield from _model(chain)
     yield from _scanner(chain)
     yield from short_lines(chain)
+    yield from _memories(chain)
     yield from _quarantine(chain)
 
 
@@ -108,6 +112,28 @@ def _scanner(chain: FilterChain) -> Iterator[Line]:
 
 def _deadline(chain: FilterChain) -> Deadline:
     return Deadline.after(chain.config.engine.deadline)
+
+
+def _memories(chain: FilterChain) -> Iterator[Line]:
+    """Whether each store that remembers senders and counts answers; a file that is not there yet is not made."""
+    config = chain.config
+    stores = {"greylist": config.greylist.store, "reputation": config.reputation.store}
+    if config.counters.limits:
+        stores["counters"] = config.counters.store
+    for name, url in stores.items():
+        if url in ("memory", "off"):
+            continue
+        if "://" not in url and not os.path.exists(url):
+            yield Line(name, f"{url}: nothing was noted yet")
+            continue
+        try:
+            store = open_keyed(url)
+            store.get([b"\0doctor looks in\0"], time.time())
+            store.close()
+        except (StoreError, MissingExtraError) as error:
+            yield Line(name, str(error), wrong=True)
+        else:
+            yield Line(name, f"{without_password(url)} answers")
 
 
 def _quarantine(chain: FilterChain) -> Iterator[Line]:

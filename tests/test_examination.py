@@ -15,6 +15,8 @@ from mailfilter.examination import EICAR, Line, examine
 from mailfilter.testing.fake_clamd import FakeClamd, replies, scans
 from mailfilter.testing.fake_dns import FakeDns
 
+from .servers import Redis
+
 LISTED = {"symbol": "OWN_LISTED", "points": 3.0, "description": "Listed by our own list."}
 RIGHT = {"2.0.0.127.bl.example": {"A": ["127.0.0.2"]}}
 
@@ -203,3 +205,23 @@ def test_doctor_dns_does_not_show_keys(
     said = capsys.readouterr().out
     assert "secretkey" not in said.lower()
     assert "key: found in SPAMHAUS_DQS_KEY" in said
+
+
+def test_stores_that_remember_are_asked(tmp_path: Path, own_redis: Redis) -> None:
+    url, path = own_redis.url, str(tmp_path / "seen.db")
+    table = {
+        "greylist": {"store": url},
+        "reputation": {"store": path},
+        "counters": {"store": url, "limits": [{"who": "account", "what": "messages", "number": 9, "per": 60}]},
+    }
+    assert about("greylist", table) == [Line("greylist", f"{url} answers")]
+    assert about("counters", table) == [Line("counters", f"{url} answers")]
+    assert about("reputation", table) == [Line("reputation", f"{path}: nothing was noted yet")]
+    assert not Path(path).exists()
+    Path(path).write_bytes(b"no database" * 100)
+    assert about("reputation", table)[0].wrong
+    own_redis.stop()
+    for name in ("greylist", "counters"):
+        (line,) = about(name, table)
+        assert line.wrong
+        assert "redis" in line.text
