@@ -103,8 +103,8 @@ def _beside(message: Message, graded: dict[str, float]) -> Iterator[Symbol]:
     """What the sender, the links and a telephone number say to a topic."""
     senders = message.addresses("from")
     domain = domain_of(senders[0].address.lower()) if senders else ""
-    asking = max(graded.keys() & ASKING, key=graded.__getitem__, default="")
-    money = max(graded.keys() & MONEY, key=graded.__getitem__, default="")
+    asking = max(sorted(graded.keys() & ASKING), key=graded.__getitem__, default="")
+    money = max(sorted(graded.keys() & MONEY), key=graded.__getitem__, default="")
     if domain in FREEMAIL:
         if asking:
             yield Symbol("ASKS_FROM_FREEMAIL", 1.0, f"{asking} from a mailbox at {domain}")
