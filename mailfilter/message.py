@@ -188,9 +188,9 @@ class Message:
         """The first value of a header, decoded and unfolded; ``""`` if there is none."""
         value = self._values.get(name)
         if value is None:
-            root = self.root
-            found = root.block.values(name.lower())
-            self._values[name] = value = header_text(found[0], root.header_charset) if found else ""
+            root = self._root or self.root
+            found = root._block[3].get(name.lower())
+            self._values[name] = value = header_text(found[0], root._header_charset) if found else ""
         return value
 
     def header_all(self, name: str) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ class Message:
         if known is not None:
             return known
         found: tuple[Address, ...] = ()
-        for text in self.root.block.values(name.lower()):
+        for text in self.root._block[3].get(name.lower(), ()):
             if not text.isascii():
                 text = decode_header_bytes(text.encode("latin-1"), self.root.header_charset)
             found += parse_addresses(unfold(text))

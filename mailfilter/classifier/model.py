@@ -128,10 +128,9 @@ class Model:
         if native is None:
             return self.judge_batch(Extractor(self.layout).extract_many(messages))
         used, kinds, parts = self.layout, self.layout.kinds, bytes(self.layout.part_of_view)
-        judged = [
-            self._fused(native.weigh(tuple(views(message, used.names)), kinds, parts, self.weights))
-            for message in messages
-        ]
+        # All views first: the weights stay in the processor's cache while nothing but weighing is done.
+        texts = [tuple(views(message, used.names)) for message in messages]
+        judged = [self._fused(native.weigh(text, kinds, parts, self.weights)) for text in texts]
         return Judgement(np.array([said for said, _ in judged]), np.array([share for _, share in judged]))
 
     def judge_features(self, features: Iterable[Features]) -> Judgement:

@@ -38,6 +38,15 @@ def organisation(host: str) -> str:
 
 def _domain(text: str) -> str:
     """Organisation of the last address in ``text``, ``""`` if there is none."""
+    return _last_domain(text) if len(text) <= _KEPT else _last_domain.__wrapped__(text)
+
+
+_KEPT = 200
+"""Characters of a header up to which its domain is kept: the same senders and recipients come again and again."""
+
+
+@lru_cache(4096)
+def _last_domain(text: str) -> str:
     low = text.lower()
     last = _HOST.match(low, low.rfind("@") + 1) if "@" in low else None
     if last:
@@ -66,16 +75,16 @@ def structure(message: Message) -> list[str]:
 
 def _sender(message: Message) -> tuple[list[str], str, str]:
     """Tokens on sender, message id, reply address and recipients; the sender's and the id's organisation."""
-    sender = message.header("From")
-    here, identity = _domain(sender), _domain(message.header("Message-ID"))
-    reply, to = message.header("Reply-To"), message.header("To").strip()
+    sender = message.header("from")
+    here, identity = _domain(sender), _domain(message.header("message-id"))
+    reply, to = message.header("reply-to"), message.header("to").strip()
     display = sender.partition("<")[0].strip(' "').lower() if "<" in sender else ""
     core, letters = here.partition(".")[0], _ALNUM.sub("", display)
     tokens = [
         "id=" + ("none" if not identity else "same" if identity == here else "other"),
         "rt=" + ("none" if not reply else "same" if _domain(reply) == here else "other"),
         "to=" + ("none" if not to else "nodom" if "@" not in to else "same" if _domain(to) == here else "other"),
-        "rcpt=" + _grade(to.count("@") + message.header("Cc").count("@")),
+        "rcpt=" + _grade(to.count("@") + message.header("cc").count("@")),
         "disp=" + ("none" if not display else "addr" if "@" in display else "name"),
         "tld=" + here.rpartition(".")[2][:8],
     ]
@@ -86,10 +95,11 @@ def _sender(message: Message) -> tuple[list[str], str, str]:
 
 def _linking(message: Message, here: str, identity: str) -> list[str]:
     """Tokens on links: how many, to how many organisations, to the sender's own or to others."""
-    hosts = [link.host for link in message.links[:60] if link.host]
-    organisations = [organisation(host) for host in hosts]
+    links = message.links[:60]
+    hosts = [link[3] for link in links if link[3]]
+    organisations = list(map(organisation, hosts))
     own = organisations.count(here) if here else 0
-    images = sum(link.origin == "src" for link in message.links[:60])
+    images = [link[2] for link in links].count("src")
     tokens = [
         "nl=" + _grade(len(hosts)),
         "nd=" + _grade(len(set(organisations))),

@@ -164,7 +164,7 @@ _SLACK = 200
 
 
 def _subject(message: Message) -> bytes:
-    senders = " ".join(message.header(name)[:200] for name in ("From", "Reply-To"))
+    senders = " ".join(message.header(name)[:200] for name in ("from", "reply-to"))
     return plain(message.subject[:200]) + b"\n" + plain(senders)
 
 
