@@ -8,6 +8,7 @@ sterner, so raising a score or lowering a limit never makes it milder (law 4).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -244,7 +245,8 @@ def decide_each(
         waiting = (actions == Action.ACCEPT.severity) & (greylist == GreylistState.WAIT_ALWAYS)
         actions[waiting] = Action.GREYLIST.severity
     flags = [marks.flags for _, marks in governing]
-    marked = np.flatnonzero(flagged(hits, np.bitwise_or.reduce(flags)))
+    found = flagged(hits, flags[0] if len(flags) == 1 else np.bitwise_or.reduce(flags))
+    marked = np.flatnonzero(found)
     if len(marked):
         few = hits.take(marked)
         for number, (policy, _) in enumerate(governing):
@@ -262,7 +264,10 @@ _FEW = 1000
 def _by_score(points: Points, governing: Governing, which: NDArray[np.integer[Any]] | None) -> _Int8:
     """The severity that each row's points alone mean."""
     if which is None and len(points) <= _FEW:
-        return np.array(governing[0][0].thresholds(), np.int64).searchsorted(points, side="right").astype(np.int8)
+        thresholds = governing[0][0].thresholds()
+        if len(points) == 1:  # one mail, as it comes: numpy's calls cost more than the search
+            return np.array([bisect_right(thresholds, points.item())], np.int8)
+        return np.array(thresholds, np.int64).searchsorted(points, side="right").astype(np.int8)
     limits = np.array([policy.thresholds() for policy, _ in governing], np.int64).T.copy()
     severity = np.zeros(len(points), np.int8)
     for begin in range(0, len(points), _BLOCK):

@@ -185,6 +185,8 @@ def contributions(hits: Hits, weights: Points) -> Points:
 
 def sums(hits: Hits, per_hit: Points) -> Points:
     """Sum of a per-hit quantity over each row; shape (rows,).  Exact: integers only."""
+    if len(hits.indptr) == 2:
+        return np.array([per_hit.sum()], np.int64)
     running = np.zeros(len(per_hit) + 1, np.int64)
     np.cumsum(per_hit, out=running[1:])
     return running[hits.indptr[1:]] - running[hits.indptr[:-1]]
@@ -268,6 +270,8 @@ def flagged(hits: Hits, flags: _Flags) -> _Flags:
 
     Flags are rare, so a block of hits without any is passed over after one look.
     """
+    if len(hits.indptr) == 2:
+        return np.array([np.bitwise_or.reduce(flags[hits.indices])], flags.dtype)
     result = np.zeros(hits.rows, flags.dtype)
     if not flags.any():
         return result

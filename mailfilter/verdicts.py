@@ -20,6 +20,8 @@ _log = logging.getLogger("mailfilter")
 PROBABILITY = "CONTENT_PROBABILITY"
 """Symbol whose value is the content classifier's probability of spam; worth no points by itself."""
 
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
+
 CAPPED = "All findings of this group together count for no more than its cap (settings: groups)."
 """Description of the contributions CAP_GROUP, which say what a cap took."""
 
@@ -49,7 +51,8 @@ class Wording:
     """Puts a batch's rows into words, by one chain's catalogue, caps and policies."""
 
     def __init__(self, config: Config, catalogue: Catalogue, caps: Caps | None, policies: Governing) -> None:
-        self._catalogue, self._caps, self._policies = catalogue, caps, policies
+        self._caps, self._policies = caps, policies
+        self._infos = {name: (info.description, info.group) for name, info in catalogue.items()}
         self._names = ["", *(rule.head.name for rule in config.policy_rules())]
         self._texts, self._mode, self._dry_run = config.reply_texts(), config.policy.recipients, config.policy.dry_run
 
@@ -65,15 +68,17 @@ class Wording:
         starts = [*batch.copies.starts.tolist(), len(settled)]
         for number, mail in enumerate(batch.mails):
             scored = per_hit[ends[number] : ends[number + 1]]
-            shown = list(map(self._shown, batch.rows[number], scored))
+            shown = [self._shown(*symbol, worth) for symbol, worth in zip(batch.rows[number], scored, strict=True)]
+            unknown = tuple([symbol for symbol in shown if symbol[5] == UNKNOWN])
+            known = [symbol for symbol in shown if symbol[5] != UNKNOWN] if unknown else shown
             rows = slice(starts[number], starts[number + 1])
             verdict = Verdict(
                 action=actions[number],
                 reason=reasons[number],
                 score=points[number],
-                probability=next((symbol.value for symbol in shown if symbol.name == PROBABILITY), None),
-                symbols=(*(symbol for symbol in shown if symbol.group != UNKNOWN), *self._capped(cut[number])),
-                unknown=tuple(symbol for symbol in shown if symbol.group == UNKNOWN),
+                probability=next((symbol[2] for symbol in known if symbol[0] == PROBABILITY), None),
+                symbols=(*known, *self._capped(cut[number])),
+                unknown=unknown,
                 required=_first_mildest(settled[rows], required[rows]),
                 digest=mail.message.digest,
                 wait=waits.get(number, 0),
@@ -93,9 +98,8 @@ class Wording:
         ]
         return settled, [self._policies[rule][0].quarantine for rule in which]
 
-    def _shown(self, symbol: Symbol, points: float) -> ScoredSymbol:
-        info = self._catalogue[symbol.name]
-        return ScoredSymbol(symbol.name, points, symbol.value, symbol.evidence, info.description, info.group)
+    def _shown(self, name: str, value: float, evidence: str, points: float) -> ScoredSymbol:
+        return _new(ScoredSymbol, (name, points, value, evidence, *self._infos[name]))
 
     def _capped(self, cut: list[int]) -> list[ScoredSymbol]:
         """What caps took from one mail, each as a contribution of its own, so that the sum is the score."""

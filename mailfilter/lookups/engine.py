@@ -99,20 +99,31 @@ class Engine:
 
     def _start(self, check: LookupCheck, number: int, mail: Mail) -> None:
         try:
-            dialogue = _Dialogue(number, check.name, check.ask(mail))
+            asking = check.ask(mail)
+            questions = next(asking)
+        except StopIteration as stop:  # nothing to ask, as most have where nobody can be asked
+            if stop.value:
+                self._found(number, check.name, stop.value)
         except Exception as error:
             self._fail(number, check.name, error)
-            return
-        self._step(dialogue, None)
+        else:
+            self._step(_Dialogue(number, check.name, asking), questions)
 
     def _advance(self, dialogue: _Dialogue) -> None:
-        self._step(dialogue, tuple(self._answers[question] for question in dialogue.questions))
+        answers = tuple([self._answers[question] for question in dialogue.questions])
+        try:
+            questions = dialogue.asking.send(answers)
+        except StopIteration as stop:
+            self._found(dialogue.mail, dialogue.check, stop.value or ())
+        except Exception as error:
+            self._fail(dialogue.mail, dialogue.check, error)
+        else:
+            self._step(dialogue, questions)
 
-    def _step(self, dialogue: _Dialogue, answers: tuple[Answer, ...] | None) -> None:
-        """Send answers in; keep going for as long as the next questions are all answered already."""
+    def _step(self, dialogue: _Dialogue, questions: tuple[Question, ...]) -> None:
+        """Take a round's questions; keep going for as long as they are all answered already."""
         try:
             while True:
-                questions = next(dialogue.asking) if answers is None else dialogue.asking.send(answers)
                 dialogue.rounds += 1
                 if dialogue.rounds > MAX_ROUNDS:
                     dialogue.asking.close()
@@ -120,23 +131,25 @@ class Engine:
                 dialogue.questions = tuple(questions)
                 self._asked[dialogue.mail].extend(dialogue.questions)
                 if self._recorded is not None:
-                    answers = tuple(_replayed(self._recorded[dialogue.mail], question) for question in questions)
-                    continue
-                if self._enlist(dialogue):
+                    recorded = self._recorded[dialogue.mail]
+                    answers = tuple([_replayed(recorded, question) for question in dialogue.questions])
+                elif self._enlist(dialogue):
                     return
-                answers = tuple(self._answers[question] for question in dialogue.questions)
+                else:
+                    answers = tuple([self._answers[question] for question in dialogue.questions])
+                questions = dialogue.asking.send(answers)
         except StopIteration as stop:
-            self._found(dialogue, stop.value or ())
+            self._found(dialogue.mail, dialogue.check, stop.value or ())
         except Exception as error:
             self._fail(dialogue.mail, dialogue.check, error)
 
-    def _found(self, dialogue: _Dialogue, symbols: Iterable[Symbol]) -> None:
+    def _found(self, number: int, check: str, symbols: Iterable[Symbol]) -> None:
         try:
-            found = only_declared(dialogue.check, self._declared[dialogue.check], symbols)
+            found = only_declared(check, self._declared[check], symbols)
         except Exception as error:
-            self._fail(dialogue.mail, dialogue.check, error)
+            self._fail(number, check, error)
         else:
-            self.findings[dialogue.mail].extend(found)
+            self.findings[number].extend(found)
 
     def _enlist(self, dialogue: _Dialogue) -> int:
         """Note what the dialogue waits for; returns how many questions that is."""
