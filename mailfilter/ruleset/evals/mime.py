@@ -31,7 +31,8 @@ class Parts:
     not_text: bool = False
 
 
-_LONG = re.compile(rb"[^\r\n]{79}")
+_LONG = 79
+"""Characters of a line of quoted-printable that is too long."""
 _ODD_ISO = re.compile(r"iso-\S+-\S+\b", re.I)
 _ISO = re.compile(
     r"iso-(?:8859-(?:[1-9]|1[0-6])(?:-[ei])?|2022-(?:kr|cn|cn-ext|jp(?:-[123])?)|10646-ucs-[24]|ir-\d+)\Z", re.I
@@ -53,6 +54,11 @@ def parts(facts: Facts) -> Parts:
     return found
 
 
+def _longest(raw: bytes) -> int:
+    """Characters of the longest line."""
+    return max(map(len, raw.replace(b"\r", b"").split(b"\n")))
+
+
 def _count(facts: Facts, part: Part, found: Parts) -> None:
     raw = facts.full[slice(*part.span)] if part.span else part.data
     kind, encoding, charset = part.content_type, part.encoding, part.charset
@@ -61,10 +67,10 @@ def _count(facts: Facts, part: Part, found: Parts) -> None:
     is_text = kind.startswith("text/")
     if encoding == "base64":
         found.base64 += 1
-        found.base64_line = max(found.base64_line, 1 + max(map(len, raw.replace(b"\r", b"").split(b"\n"))))
+        found.base64_line = max(found.base64_line, 1 + _longest(raw))
         found.base64_text |= is_text and not part.disposition and charset in ("", "us-ascii")
     elif encoding == "quoted-printable":
-        found.quoted_long |= is_text and _LONG.search(raw) is not None
+        found.quoted_long |= is_text and _longest(raw) >= _LONG
     found.attachment |= part.disposition == "attachment"
     found.odd_iso |= bool(_ODD_ISO.match(charset)) and not _ISO.match(charset)
     if not is_text:
