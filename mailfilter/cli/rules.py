@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
 
     rules = read_rules(args.paths)
     compiled = CompiledRules(rules, fast=False)
-    faults = sorted([*rules.faults, *compiled.faults, *_patterns(compiled)], key=lambda fault: fault.place)
+    bad = _patterns(compiled)
+    faults = sorted([*rules.faults, *compiled.faults, *bad], key=lambda fault: fault.place)
     if not args.quiet:
         for fault in faults:
             print(_common.printable(str(fault)))
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     for (severity, reason), count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1])):
         print(f"{count:6} {severity:<11} {reason}")
     patterns = [rule for rule in rules.rules.values() if rule.kind in PATTERN_KINDS]
-    running = [rule for rule in patterns if rule.name in compiled.running]
+    names = compiled.running.keys() - {fault.rule for fault in bad}
+    running = [rule for rule in patterns if rule.name in names]
     off = sum(rule.points == 0 or rule.is_net for rule in patterns if rule.name not in compiled.running)
     print(
         f"{len(rules.rules)} rules in {len(rules.files)} files; of {len(patterns)} with a pattern {len(running)} run, "
