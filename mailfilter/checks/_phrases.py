@@ -120,12 +120,12 @@ def _rarest(text: bytes) -> int:
     Words are common and pairs of words are not; what stands at a gap is compared least often.
     """
     words = text.split(b" ")
-    weight = b"\0".join([_LENGTHS[min(len(word), 9)] * len(word) for word in words])
+    sums = list(accumulate(b"\0".join([_LENGTHS[min(len(word), 9)] * len(word) for word in words]), initial=0))
     last, gap, places = len(text) - SHORTEST, 0, []
     for word in words[1:-2]:
         gap += len(word) + 1
         places += [at for at in (gap - 5, gap - 4, gap - 3) if 0 <= at <= last]
-    return max(places or range(last + 1), key=lambda at: sum(weight[at : at + SHORTEST]))
+    return max(places or range(last + 1), key=lambda at: sums[at + SHORTEST] - sums[at])
 
 
 _LENGTHS = tuple(bytes([length]) for length in range(10))
