@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 
 from ..envelope import Envelope
 from ..errors import SettingError, StoreError
@@ -41,7 +42,7 @@ class SmtpDelivery:
     def __call__(self, envelope: Envelope, raw: bytes) -> Collection[str]:
         """Deliver; the recipients that the server refused.  Raises `DeliveryError` where nobody got it."""
         try:
-            with smtplib.SMTP(self.host, self.port, timeout=self.timeout) as smtp:
+            with self._session() as smtp:
                 smtp.ehlo()
                 if smtp.has_extn("starttls"):
                     smtp.starttls(context=_opportunistic())
@@ -54,6 +55,17 @@ class SmtpDelivery:
             raise self._failed(f"{error.smtp_code} {said}") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise self._failed(str(error) or type(error).__name__) from None
+
+    @contextmanager
+    def _session(self) -> Iterator[smtplib.SMTP]:
+        """A session.  What QUIT is answered changes nothing: the mail was taken or refused before."""
+        smtp = smtplib.SMTP(self.host, self.port, timeout=self.timeout)
+        try:
+            yield smtp
+            with suppress(smtplib.SMTPException, OSError):
+                smtp.quit()
+        finally:
+            smtp.close()
 
     def _failed(self, why: str) -> DeliveryError:
         return DeliveryError(f"not delivered to {self.host}:{self.port}: {' '.join(why.split())}")

@@ -32,6 +32,10 @@ class Server:
     def __init__(self) -> None:
         self.got: list[tuple[str, list[str], bytes, list[str]]] = []
         self.closed = ""
+        self.parting = "221 Bye"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        return self.parting
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if address.startswith("no"):
@@ -60,7 +64,7 @@ def listening() -> Iterator[tuple[Server, str]]:
 def smtp(listening: tuple[Server, str]) -> tuple[Server, SmtpDelivery]:
     server, address = listening
     server.got.clear()
-    server.closed = ""
+    server.closed, server.parting = "", "221 Bye"
     return server, SmtpDelivery(address, timeout=10)
 
 
@@ -128,6 +132,13 @@ def test_refused_recipients_are_named(smtp: tuple[Server, SmtpDelivery]) -> None
     assert deliver(Envelope(mail_from="a@b", rcpt_to=["no1@example.org", "b@example.org"]), MAIL) == ["no1@example.org"]
     assert deliver(Envelope(mail_from="a@b", rcpt_to=["no1@example.org"]), MAIL) == ["no1@example.org"]
     assert [to for _, to, _, _ in server.got] == [["b@example.org"]]
+
+
+def test_what_quit_is_answered_does_not_make_it_undelivered(smtp: tuple[Server, SmtpDelivery]) -> None:
+    """Or a release that was delivered would be tried again, and the mail come twice."""
+    smtp[0].parting = "451 4.0.0 not now"
+    assert smtp[1](TO, b"x\r\n") == []
+    assert len(smtp[0].got) == 1
 
 
 def test_a_server_that_does_not_take_it_is_said(smtp: tuple[Server, SmtpDelivery]) -> None:
