@@ -259,7 +259,8 @@ class CompiledRules:
                     hits[name] = 1
             except (ValueError, IndexError):
                 continue
-        found = self.metas.run(hits, state.pending or {}, lambda doubts: resolve(doubts, hits, budget), state.pending is None)
+        subrules = state.pending is None
+        found = self.metas.run(hits, state.pending or {}, lambda doubts: resolve(doubts, hits, budget), subrules)
         self.timeouts.update(list(budget.cut_off))
         return Found(found, tuple(budget.cut_off), budget.shown)
 

@@ -6,7 +6,7 @@ All text is octets (UTF-8), each one character of a `str` in latin-1 until it go
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -57,12 +57,20 @@ class Facts:
     @cached_property
     def lines(self) -> list[str]:
         """All header fields, decoded, each with its name and line end; no more of them than fit."""
-        return _fitting([f"{header[0]}: {self.decoded(header[0].lower(), header[1])}" for header in self.headers])
+        block = self.message.root.block
+        decoded = self.decoded
+        return _fitting(
+            [
+                f"{name}: {decoded(low, latin1)}"
+                for name, low, latin1 in zip(block.written, block.names, block.raws, strict=False)
+            ]
+        )
 
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
         """Names as written and raw values (octets, folds kept) of all header fields."""
-        return [(header[0], header.latin1) for header in self.message.headers]
+        block = self.message.root.block
+        return list(zip(block.written, block.raws, strict=False))
 
     @property
     def full(self) -> bytes:
@@ -118,12 +126,9 @@ class Facts:
         return [uri.encode("latin-1", "replace") for uri in self.finder.of(html, text)]
 
     @cached_property
-    def index(self) -> dict[str, list[str]]:
+    def index(self) -> Mapping[str, Sequence[str]]:
         """Raw values of header fields (octets, folds kept) by name in lower case."""
-        index: dict[str, list[str]] = {}
-        for name, latin1 in self.headers:
-            index.setdefault(name.lower(), []).append(latin1)
-        return index
+        return self.message.root.block.by_name
 
     @cached_property
     def relays(self) -> Relays:
@@ -234,6 +239,8 @@ def _all(facts: Facts, raw: bool) -> list[str]:
 
 def _fitting(values: list[str]) -> list[str]:
     """As many values as all fields together may have characters."""
+    if sum(map(len, values)) <= MAX_ALL:
+        return values
     size = 0
     for number, value in enumerate(values):
         size += len(value)

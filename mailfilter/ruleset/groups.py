@@ -16,6 +16,10 @@ from .exact import Budget, Exact, Span
 from .patterns import Pattern
 from .spelling import Text
 
+SHORT = 100
+"""Octets of a text up to which what was seen in it is kept."""
+MAX_KNOWN = 500
+"""Texts of which that is kept."""
 Hits = dict[str, int]
 """How often each rule hit."""
 
@@ -85,6 +89,7 @@ class Group:
         self.skips = tuple(target.skip_first for target in targets)
         self.shown = tuple(not target.rule.startswith("__") for target in targets)
         self._given = first_look
+        self._known: dict[bytes, Seen] = {}
 
     def doubtful(self) -> list[str]:
         """Subrules that may have to wait for the bounded engine."""
@@ -99,6 +104,18 @@ class Group:
     def first_look(self) -> FirstLook:
         """The first look: what was given, else a search for demanded texts."""
         return self._given or self._literals
+
+    def _seen(self, text: bytes, plain: bool) -> Seen:
+        """The first look; what short texts gave is kept: many header fields are the same in mail after mail."""
+        if len(text) > SHORT:
+            return self.first_look(text, plain)
+        seen = self._known.get(text)
+        if seen is None:
+            seen = self.first_look(text, plain)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[text] = seen
+        return seen
 
     def _literals(self, text: bytes, ascii_only: bool) -> Seen:
         lower = text.lower()
@@ -135,20 +152,21 @@ class Group:
         With ``pending``, subrules that the bounded engine would have to decide are put there instead.
         """
         plain = text.isascii()
-        seen = self.first_look(text, plain)
+        seen = self._seen(text, plain)
+        likely = seen.likely
         if seen.sure:
             names, decided, skips, shown = self.names, self.decided, self.skips, self.shown
             for number, end in seen.sure.items():
                 if skips[number] and end <= first:
-                    seen.likely[number] = None
+                    likely = {**likely, number: None}
                     continue
                 if not decided[number]:
-                    seen.likely[number] = [end]
+                    likely = {**likely, number: [end]}
                     continue
                 hits[names[number]] = 1
                 if shown[number]:
                     budget.shown[names[number]] = (text, end, self.targets[number].exact)
-        for number, places in seen.likely.items():
+        for number, places in likely.items():
             target = self.targets[number]
             if pending is None or self.shown[number]:
                 self.confirm(target, text, first, places, plain, hits, budget)

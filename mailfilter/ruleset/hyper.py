@@ -20,6 +20,7 @@ from .groups import FirstLook, Seen, Target
 from .lean import WORTH, shortened
 from .literals import required
 from .patterns import Pattern
+from .pieces import halves
 from .relax import COSTLY, is_costly, relaxed
 from .spelling import Text, spelled
 
@@ -34,6 +35,10 @@ HEAVY = 400
 HEAVY_CHUNK = 40
 FORMS = 6
 """Counts changes of how forms are written: what was chosen before such a change is not used."""
+LARGE = 800
+"""Characters of a pattern from which on hyperscan may not take it."""
+MAX_PIECES = 8
+"""Patterns that one is cut into at most."""
 MAX_FORM = 15_000
 """Characters of a form; hyperscan takes no more."""
 
@@ -83,6 +88,15 @@ def compiled(part: Sequence[Form]) -> Any:
         flags=[form.flags for form in part],
     )  # fmt: skip
     return database
+
+
+def fits(form: Form) -> bool:
+    """Whether hyperscan takes a form."""
+    try:
+        compiled([form])
+    except hyperscan.error:
+        return False
+    return True
 
 
 class Look:
@@ -163,16 +177,32 @@ class Compiler:
             left_out: list[int] = []
             entries = []
             for number, pattern in patterns:
-                candidate = Candidate(number, self.choices, pattern, targets[number].text)
-                if candidate.form:
-                    entries.append(candidate)
-                else:
-                    left_out.append(number)
+                for piece in self.pieces(pattern, targets[number].text):
+                    candidate = Candidate(number, self.choices, piece, targets[number].text)
+                    if candidate.form:
+                        entries.append(candidate)
+                    else:
+                        left_out.append(number)
             light = [one for one in entries if one.length < HEAVY]
             heavy = [one for one in entries if one.length >= HEAVY]
             databases.append(self._databases(light, CHUNK, left_out) + self._databases(heavy, HEAVY_CHUNK, left_out))
             always.append(sorted(left_out))
         return Look(databases, always)
+
+    def pieces(self, pattern: Pattern, text: Text, most: int = MAX_PIECES) -> list[Pattern]:
+        """The pattern, or if it could be said exactly but hyperscan does not take it, up to ``most`` that it does."""
+        if len(pattern.exact) < LARGE:
+            return [pattern]
+        key = self.choices.key("fits", pattern, text.value)
+        known = self.choices.get(key)
+        if known is None:
+            form = next(forms(pattern, text), None)
+            known = [0] if form is None or not form.sure or fits(form) else []
+            self.choices.put(key, known)
+        pair = None if known or most < 2 else halves(pattern)
+        if pair is None:
+            return [pattern]
+        return [piece for half in pair for piece in self.pieces(half, text, most // 2)]
 
     def _databases(self, entries: Sequence[Candidate], size: int, left_out: list[int]) -> list[_Database]:
         """Databases of ``size`` patterns; what hyperscan does not take as it is is tried in its next form."""
