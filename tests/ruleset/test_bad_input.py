@@ -114,7 +114,7 @@ def test_scores_and_flags_as_documented() -> None:
     )
     assert not rules.errors
     points = {name: rule.points for name, rule in rules.rules.items()}
-    assert rules.rules["A"].scores == (2, 3, 4, 5)
+    assert [*(rules.rules["A"].scores or ())] == [2, 3, 4, 5]
     assert (points["B"], points["T_C"], points["D"], points["G"]) == (-0.25, 0.01, -1.0, 1.0)
     assert (rules.rules["E"].max_hits, rules.rules["F"].is_net, rules.rules["G"].priority) == (2, True, 5)
     assert set(rules.rules) == set("ABDEFGHL") | {"T_C"}
