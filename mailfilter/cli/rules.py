@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _patterns(compiled: CompiledRules) -> list[Fault]:
-    """Patterns that the exact engine does not take; compiling thousands takes a moment, so progress is shown."""
-    if sys.stderr.isatty():
-        print("compiling patterns …", end="\r", file=sys.stderr, flush=True)
+    """Patterns that the exact engine does not take; checking thousands takes a while, and says so."""
     return compiled.check_patterns()

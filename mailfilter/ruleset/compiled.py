@@ -24,6 +24,7 @@ from .groups import Group, Hits, Pending, Target, resolve
 from .lean import shortened
 from .metas import Metas, Values
 from .patterns import Pattern
+from .progress import Progress
 from .relax import is_costly
 from .rules import PATTERN_KINDS, Fault, Kind, Rule, RuleSet, Severity
 from .spelling import Text
@@ -210,7 +211,9 @@ class CompiledRules:
     def check_patterns(self) -> list[Fault]:
         """Compile every pattern with the exact engine; faults of those that it does not take."""
         found = []
+        said = Progress("checking patterns")
         for rule in self.rules.rules.values():
+            said.after(1)
             if rule.kind in PATTERN_KINDS and rule.pattern is not None:
                 try:
                     _ = Exact(rule.name, rule.pattern).compiled

@@ -21,6 +21,7 @@ from .lean import WORTH, shortened
 from .literals import required
 from .patterns import Pattern
 from .pieces import halves
+from .progress import Progress
 from .relax import COSTLY, is_costly, relaxed
 from .spelling import Text, spelled
 
@@ -161,6 +162,7 @@ class Compiler:
         self.progress = progress or (lambda count: None)
         self.choices = Choices(cache, f"{version()}, forms {FORMS}")
         self.compiled = 0
+        self._said = Progress("compiling rules")
 
     def look(self, targets: Sequence[Target]) -> FirstLook:
         """The first look of a group."""
@@ -232,13 +234,16 @@ class Compiler:
                 return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
             except hyperscan.error as error:
                 self.cache.drop(key, f"hyperscan does not take it: {error}")
-        _log.info("compiling %d patterns; they are kept in %s", len(part), self.cache.folder)
+        kept = f"; they are kept in {self.cache.folder}" if self.cache.usable else ""
+        _log.info("compiling %d patterns%s", len(part), kept)
+        self._said.before(len(part), kept)
         try:
             database = compiled(part)
         except hyperscan.error as error:
             _log.debug("hyperscan does not take %d patterns together: %s", len(part), error)
             return None
         self.compiled += len(part)
+        self._said.after(len(part))
         self.cache.write(key, hyperscan.dumpb(database))
         return database
 

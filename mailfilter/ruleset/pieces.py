@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from .patterns import Pattern
+
+_REFERENCE = re.compile(rb"\\[1-9]|\(\?P|\(\?\(")
 
 
 def halves(pattern: Pattern) -> tuple[Pattern, Pattern] | None:
@@ -26,7 +30,7 @@ def halves(pattern: Pattern) -> tuple[Pattern, Pattern] | None:
 
 def _groups(text: bytes) -> list[tuple[int, int, list[int]]]:
     """Plain groups ``(?:...)`` that stand once: where their content starts and ends, and the ``|`` at their level."""
-    if b"\\1" in text or b"(?P" in text or b"(?(" in text:
+    if _REFERENCE.search(text):
         return []
     stack: list[tuple[int, list[int]]] = []
     found: list[tuple[int, int, list[int]]] = []
