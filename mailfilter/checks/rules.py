@@ -12,8 +12,9 @@ from . import Mail
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..ruleset.compiled import CompiledRules, Found
+    from ..ruleset.compiled import CompiledRules
     from ..ruleset.rules import Rule
+    from ..ruleset.state import Found
 
 _log = logging.getLogger("mailfilter")
 TIMED_OUT = "RULE_TIMEOUT"

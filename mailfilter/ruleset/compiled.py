@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,14 +19,15 @@ from .charclasses import PatternError
 from .evals import function, is_known
 from .exact import Budget, Exact
 from .facts import Facts, is_special
-from .groups import Group, Hits, Pending, Target, resolve
+from .groups import Group, Hits, Target, resolve
 from .lean import shortened
-from .metas import Metas, Values
+from .metas import Metas
 from .patterns import Pattern
 from .progress import Progress
 from .relax import is_costly
 from .rules import PATTERN_KINDS, Fault, Kind, Rule, RuleSet, Severity
 from .spelling import Text
+from .state import Found, HeaderGroup, State, turned
 from .uris import UriFinder
 
 if TYPE_CHECKING:
@@ -38,50 +38,6 @@ MAX_PATTERN = 75_000
 """Characters of a pattern, tags replaced, beyond which it is not run: no first look is quick enough."""
 TIMEOUT = 0.1
 """Seconds that one rule may take in one mail."""
-
-
-@dataclass(slots=True)
-class Found:
-    """What a run found: worth by name (counts of patterns, values of metas), and who ran out of time."""
-
-    hits: Values
-    cut_off: tuple[str, ...] = ()
-    places: Mapping[str, tuple[bytes, int, Exact]] = field(default_factory=dict)
-
-    def text(self, rule: str) -> str:
-        """What a rule matched, cut to be shown; ``""`` if that was not noted."""
-        if rule not in self.places:
-            return ""
-        text, end, exact = self.places[rule]
-        return exact.excerpt(text, end)
-
-
-@dataclass(slots=True)
-class _HeaderGroup:
-    """Rules over one header: those that test its text, those that want it absent or present."""
-
-    target: str
-    group: Group
-    negated: tuple[str, ...]
-    unset: tuple[tuple[Rule, Exact], ...]
-    exists: tuple[str, ...]
-    plain: str
-    """The field's name in lower case, ``""`` for what is no field."""
-    absent: Hits | None = None
-
-
-@dataclass(slots=True)
-class _State:
-    """A mail on its way: what rules look at, what hit, time, and what is not decided yet."""
-
-    facts: Facts
-    hits: Hits
-    budget: Budget
-    pending: Pending | None
-
-    @classmethod
-    def of(cls, facts: Facts, timeout: float, subrules: bool) -> _State:
-        return cls(facts, {}, Budget(timeout), None if subrules else {})
 
 
 _TEXTS = {Kind.BODY: Text.ENDED, Kind.URI: Text.LINES}
@@ -188,12 +144,12 @@ class CompiledRules:
                 targets.append(Target.make(rule.name, rule.pattern, most, self._shorter, text, no_subject))
         return Group(targets, compiler.look(targets) if compiler and targets else None)
 
-    def _by_target(self, rules: Sequence[Rule], compiler: Compiler | None) -> list[_HeaderGroup]:
+    def _by_target(self, rules: Sequence[Rule], compiler: Compiler | None) -> list[HeaderGroup]:
         targets: dict[str, list[Rule]] = {}
         for rule in rules:
             targets.setdefault(rule.target, []).append(rule)
         return [
-            _HeaderGroup(
+            HeaderGroup(
                 target,
                 self._group([rule for rule in some if not rule.exists], compiler),
                 tuple(rule.name for rule in some if rule.negated),
@@ -232,7 +188,7 @@ class CompiledRules:
 
     def _run_many(self, mails: Sequence[tuple[Message, Envelope | None]], subrules: bool) -> list[Found]:
         finder, timeout, trust = self.finder, self.timeout, self.trust
-        states = [_State.of(Facts(message, finder, envelope, trust), timeout, subrules) for message, envelope in mails]
+        states = [State.of(Facts(message, finder, envelope, trust), timeout, subrules) for message, envelope in mails]
         lines = self.lines
         self._headers(states)
         for state in states:
@@ -253,7 +209,7 @@ class CompiledRules:
                 lines[Kind.FULL].match(state.facts.full, state.hits, state.budget, state.pending)
         return [self._finished(state) for state in states]
 
-    def _finished(self, state: _State) -> Found:
+    def _finished(self, state: State) -> Found:
         """Functions and metas, once all patterns have been looked for."""
         hits, budget = state.hits, state.budget
         for name, decide, arguments in self.evals:
@@ -267,7 +223,7 @@ class CompiledRules:
         self.timeouts.update(list(budget.cut_off))
         return Found(found, tuple(budget.cut_off), budget.shown)
 
-    def _headers(self, states: Sequence[_State]) -> None:
+    def _headers(self, states: Sequence[State]) -> None:
         """All header rules: what hits where fields are missing, then the fields that are there."""
         missing = self._missing
         for state in states:
@@ -290,7 +246,7 @@ class CompiledRules:
                 missing.setdefault(group.plain, {}).update(self._absent(group))
         return missing
 
-    def _header(self, group: _HeaderGroup, state: _State) -> None:
+    def _header(self, group: HeaderGroup, state: State) -> None:
         value = state.facts.field(group.target)
         hits = state.hits
         if value is None:
@@ -306,9 +262,9 @@ class CompiledRules:
             return
         own: Hits = {}
         group.group.match(text, own, state.budget)
-        hits.update(_turned(own, group.negated))
+        hits.update(turned(own, group.negated))
 
-    def _absent(self, group: _HeaderGroup) -> Hits:
+    def _absent(self, group: HeaderGroup) -> Hits:
         """What hits where the header is missing: the text that stands in for it, else none at all."""
         if group.absent is None:
             found: Hits = {}
@@ -319,10 +275,10 @@ class CompiledRules:
                 text = (rule.if_unset or "").encode("latin-1", "replace")
                 if count := exact.count(text, rule.max_hits, budget):
                     found[rule.name] = count
-            group.absent = _turned(found, group.negated)
+            group.absent = turned(found, group.negated)
         return group.absent
 
-    def _mime_headers(self, state: _State) -> None:
+    def _mime_headers(self, state: State) -> None:
         for group in self.parts:
             values = state.facts.part_fields(group.target)
             own: Hits = {}
@@ -331,20 +287,11 @@ class CompiledRules:
             for value in dict.fromkeys(values):
                 if value is not None:
                     group.group.match(value.encode("latin-1", "replace"), own, state.budget)
-            state.hits.update(_turned(own, group.negated))
+            state.hits.update(turned(own, group.negated))
 
-    def _absent_part(self, group: _HeaderGroup) -> Hits:
+    def _absent_part(self, group: HeaderGroup) -> Hits:
         """What hits where a part has no such field, rules that want no match not yet turned round."""
-        return _turned(self._absent(group), group.negated)
-
-
-def _turned(found: Hits, negated: Iterable[str]) -> Hits:
-    """Hits of rules that want a match, and rules of the others that found none."""
-    if not negated:
-        return found
-    turned = {name: count for name, count in found.items() if name not in negated}
-    turned.update({name: 1 for name in negated if name not in found})
-    return turned
+        return turned(self._absent(group), group.negated)
 
 
 def _redirector(pattern: bytes) -> regex.Pattern[str]:
