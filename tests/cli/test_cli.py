@@ -214,6 +214,18 @@ def test_a_verdict_loads_neither_training_nor_network_libraries(mail: Path) -> N
     assert ran.stdout.strip() == "False []"
 
 
+def test_a_command_loads_what_it_needs_and_no_more(mail: Path) -> None:
+    program = (
+        "import sys\n"
+        "from mailfilter.cli import main\n"
+        f"main(['check', {str(mail)!r}])\n"
+        "heavy = {'asyncio', 'mailfilter.quarantine', 'mailfilter.cli.tune', 'sqlite3', 'ssl'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_reader_that_goes_away_is_no_traceback(mail: Path) -> None:
     ran = subprocess.run(
         f"{sys.executable} -m mailfilter check {mail} {mail} | true",
