@@ -643,7 +643,8 @@ def rules_strict(folder: Path) -> tuple[Any, Any]:
 def rules_timeout(folder: Path) -> tuple[Any, Any]:
     slow = r"body OWN /(x+x+)+\1y(?!z)!/"
     chains = [own_rules(folder, slow + "\n", timeout=seconds) for seconds in (10, 0.001)]
-    mail = b"\n" + b"x" * 38 + b" q xxxxy!\n"  # the end makes hyperscan's wider form match, the beginning takes milliseconds
+    # The end makes hyperscan's wider form match, the beginning takes milliseconds.
+    mail = b"\n" + b"x" * 38 + b" q xxxxy!\n"
     return tuple([symbol.name for symbol in chain.check(mail).unknown] for chain in chains)  # type: ignore[return-value]
 
 

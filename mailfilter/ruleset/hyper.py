@@ -134,6 +134,7 @@ class _Database:
         self.scratches = threading.local()
 
     def scan(self, text: bytes, seen: Seen) -> None:
+        """Add to ``seen`` what matches in ``text``; each thread has a scratch space of its own."""
         try:
             scratch = self.scratches.scratch
         except AttributeError:

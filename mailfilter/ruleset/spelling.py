@@ -286,6 +286,7 @@ class _Writer:
         return f"(?:{'|'.join(found)})" if found else None
 
     def ended_element(self, name: str, value: Any) -> str | None:
+        """What of one element ends with the end of a line, as `ended` says of a sequence."""
         if name in ("LITERAL", "NOT_LITERAL", "IN", "ANY"):
             return "\\n" if 10 in codes_of(name, value, self.flags) else None
         if name == "SUBPATTERN":
