@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from mailfilter.message import Message, Part
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 def evaluate(raw: bytes) -> Message:
     """Touch every property of a mail in all its readings."""
@@ -28,4 +31,4 @@ def touch(part: Part) -> None:
     _ = part.data, part.text, part.shown_text, part.names, part.params, part.charset, part.encoding, part.disposition
     _ = part.detected_type, part.is_attachment, part.is_html, part.is_text, part.is_container, part.headers, repr(part)
     _ = part.span, part.header_span, part.preamble_span, part.epilogue_span, part.path, part.depth, part.outside
-    assert not any("\ud800" <= character <= "\udfff" for character in part.text)
+    assert SURROGATE.search(part.text) is None
