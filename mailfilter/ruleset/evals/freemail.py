@@ -72,6 +72,7 @@ def _replyto(lists: Lists) -> Function:
     is_free = freemail(lists)
 
     def hits(facts: Facts, arguments: Sequence[str]) -> bool:
+        """Whether answers are to go to a free mailbox other than the sender's, by Reply-To or by the text."""
         wanted = arguments[0] if arguments else "replyto"
         author, reply = (addresses(facts, [name])[:1] for name in ("From:addr", "Reply-To:addr"))
         author_free, reply_free = any(map(is_free, author)), any(map(is_free, reply))

@@ -45,6 +45,7 @@ def _welcome(name: str) -> Listed:
     """A function that hits where sender and the client's name stand together in the list ``name``."""
 
     def make(lists: Lists) -> Function:
+        """The function over the lists of one rule set."""
         pairs = [word.split("\n") for word in sorted(lists.get(name, ()))]
 
         def hits(facts: Facts, arguments: Sequence[str]) -> bool:
