@@ -20,6 +20,10 @@ _PRIVATE = re.compile(
     re.I,
 )
 _SPACELESS = r"\S+"
+_ZONE = re.compile(r"%[A-Z0-9._~-]*\Z", re.I)
+_LABEL = re.compile(r"\Aipv6:", re.I)
+_MAPPED = re.compile(r"\A0*:0*:(?:0*:)*ffff:(\d+\.\d+\.\d+\.\d+)\Z", re.I)
+_SUB_HELO, _SUB_IDENT = re.compile(r"helo=(\S+)"), re.compile(r"ident=(\S+)")
 _STRIP = re.compile(r"[\s\0#\[\]()<>|]")
 
 
@@ -56,51 +60,127 @@ FETCHED = Relay("fetched")
 """A line of a program that fetched the mail from a mailbox: what comes above is nobody's hop."""
 
 
-def made(relay: Relay) -> Relay:
-    """A hop with its words cleaned."""
-    ip = re.sub(r"%[A-Z0-9._~-]*\Z", "", relay.ip.strip("[]"), flags=re.I)
-    ip = re.sub(r"\Aipv6:", "", ip, flags=re.I)
-    ip = re.sub(r"\A0*:0*:(?:0*:)*ffff:(\d+\.\d+\.\d+\.\d+)\Z", r"\1", ip, flags=re.I)
-    rdns = relay.rdns.rstrip(".")
-    if rdns.lower() == "unknown" or rdns.startswith("["):
-        rdns = ""
-    envfrom = relay.envfrom
-    if envfrom is not None:
-        envfrom = clean(re.sub(r">*\s*\Z", "", envfrom.lstrip().lstrip("<")))
-    return relay._replace(
-        ip=clean(ip), rdns=clean(rdns), helo=clean(relay.helo), by=clean(relay.by.rstrip(";")),
-        ident=clean(relay.ident), envfrom=envfrom,
-    )  # fmt: skip
-
-
 def clean(text: str) -> str:
     """A word without what would end a field of the pseudo-header: each such character is ``!``."""
     return _STRIP.sub("!", text)
+
+
+def made(
+    told: Told, ip: str, rdns: str = "", helo: str = "", by: str = "", ident: str = "", envfrom: str | None = None,
+    number: str | None = None,
+) -> Relay:  # fmt: skip
+    """A hop with its words cleaned; what the shape of a line did not tell is what ``told`` found in it."""
+    ip = ip.strip("[]")
+    if ":" in ip or "%" in ip:
+        ip = _ZONE.sub("", ip)
+        ip = _LABEL.sub("", ip)
+        ip = _MAPPED.sub(r"\1", ip)
+    rdns = rdns.rstrip(".")
+    if rdns.startswith("[") or (len(rdns) == len("unknown") and rdns.lower() == "unknown"):
+        rdns = ""
+    by = by.rstrip(";")
+    sender = told.envfrom if envfrom is None else envfrom
+    if sender is not None:
+        sender = sender.lstrip("<").rstrip(">")
+    if _STRIP.search(f"{ip}{rdns}{helo}{by}{ident}{sender}"):
+        ip, rdns, helo, by, ident = clean(ip), clean(rdns), clean(helo), clean(by), clean(ident)
+        sender = clean(sender) if sender is not None else None
+    return Relay(ip, rdns, helo, by, ident, sender, told.id if number is None else number, told.auth)
+
+
+_WORD = r"[-A-Za-z0-9.^+_&:=?!@%*$\\/]"
+_HELO = re.compile(rf"\bhelo=({_WORD}+)(?!{_WORD})|\b(?:HELO|EHLO) ({_WORD}+)(?!{_WORD})")
+_BY = re.compile(r" by (\S+)(?:[^-A-Za-z0-9;.]|\Z)")
+_ID = re.compile(r" id <?([^\s<>;]{3,})")
+
+
+class Told(NamedTuple):
+    """What is found anywhere in a Received line, whatever its shape."""
+
+    line: str
+    """The line, single blanks, without its date."""
+    auth: str = ""
+    envfrom: str | None = None
+
+    @property
+    def helo(self) -> str:
+        """How the client greeted, where the line says so in words."""
+        line = self.line
+        found = _HELO.search(line) if "helo=" in line or "HELO " in line or "EHLO " in line else None
+        return (found[1] or found[2]) if found else ""
+
+    @property
+    def by(self) -> str:
+        """Who took the mail."""
+        found = _BY.search(self.line)
+        return found[1] if found else ""
+
+    @property
+    def id(self) -> str:
+        """The number that the mail got there."""
+        found = _ID.search(self.line) if " id " in self.line else None
+        return found[1] if found else ""
+
+
+Make = Callable[[re.Match[str], Told], Relay]
 
 
 class Shape(NamedTuple):
     """One form of a Received line and how a hop is made of it."""
 
     pattern: re.Pattern[str]
-    make: Callable[[re.Match[str], Relay], Relay]
+    make: Make
 
 
-def _plain(match: re.Match[str], base: Relay) -> Relay:
+class Shapes(NamedTuple):
+    """Shapes that are tried in order where a text is in the line."""
+
+    trigger: str
+    hop: Callable[[str, Told], Relay | None]
+    """What the first of the shapes that a line has makes of it, `None` if it has none of them."""
+
+
+def _shapes(trigger: str, *shapes: Shape) -> Shapes:
+    first = re.compile("|".join(f"(?:{_bare(shape.pattern.pattern)})()" for shape in shapes)).match
+    forms = [(shape.pattern.match, shape.make) for shape in shapes]
+
+    def hop(line: str, told: Told) -> Relay | None:
+        found = first(line)
+        if found is None:
+            return None
+        match_form, make = forms[(found.lastindex or 1) - 1]
+        match = match_form(line)
+        return make(match, told) if match else None
+
+    return Shapes(trigger, hop)
+
+
+def _bare(pattern: str) -> str:
+    """A pattern without groups that hold something: which alternative matched shows in the one group that it has."""
+    return re.sub(r"(?<!\\)\(\?P<\w+>", "(?:", pattern)
+
+
+def _plain(match: re.Match[str], told: Told) -> Relay:
     """Named groups are the fields; of a group ``both`` host name and greeting are made, of ``sub`` what is in it."""
-    fields: dict[str, Any] = {name: text or "" for name, text in match.groupdict().items()}
-    both, sub = fields.pop("both", None), fields.pop("sub", None)
-    if both is not None:
-        fields["rdns"] = fields["helo"] = both
-    if sub:
-        for name in ("helo", "ident"):
-            if found := re.search(rf"{name}=(\S+)", sub):
-                fields[name] = found[1]
-    return made(base._replace(**fields))
+    fields: dict[str, Any] = match.groupdict("")
+    ip = fields.get("ip", "")
+    rdns, helo, ident = fields.get("rdns", ""), fields.get("helo"), fields.get("ident", "")
+    if "both" in fields:
+        rdns = helo = fields["both"]
+    if sub := fields.get("sub"):
+        greeted, asked = _SUB_HELO.search(sub), _SUB_IDENT.search(sub)
+        helo = greeted[1] if greeted else helo
+        ident = asked[1] if asked else ident
+    by = fields.get("by")
+    return made(
+        told, ip, rdns, told.helo if helo is None else helo, told.by if by is None else by, ident,
+        fields.get("envfrom"), fields.get("id"),
+    )  # fmt: skip
 
 
-def _with_ident(match: re.Match[str], base: Relay) -> Relay:
+def _with_ident(match: re.Match[str], told: Told) -> Relay:
     """A host name that may have the answer of an ident server before it."""
-    relay = _plain(match, base)
+    relay = _plain(match, told)
     ident, at, host = match["rdns"].rpartition("@")
     if at:
         ident = ident.removeprefix("IDENT:")
@@ -108,15 +188,15 @@ def _with_ident(match: re.Match[str], base: Relay) -> Relay:
     return relay
 
 
-def _ignore(match: re.Match[str], base: Relay) -> Relay:
+def _ignore(match: re.Match[str], told: Told) -> Relay:
     return IGNORED
 
 
-def _fetched(match: re.Match[str], base: Relay) -> Relay:
+def _fetched(match: re.Match[str], told: Told) -> Relay:
     return FETCHED
 
 
-def _shape(pattern: str, make: Callable[[re.Match[str], Relay], Relay] = _plain) -> Shape:
+def _shape(pattern: str, make: Make = _plain) -> Shape:
     def spell(match: re.Match[str]) -> str:
         name = match[1]
         return IP if name == "IP" else f"(?P<{name}>{IP if name == 'ip' else _SPACELESS})"
@@ -134,53 +214,53 @@ SHOUTED = re.compile(
     r"ID <?(?P<id>\S+?)>?(?: FOR <[^>]+>)?\Z"
 )
 NAVGW = re.compile(rf"(?P<helo>\S*) \[(?P<ip>{IP})\]\) by (?P<by>\S+) \(NAVGW .*?\) with ")
-SHAPES: Sequence[tuple[str, Sequence[Shape]]] = (
-    ("authenticated user ", (_shape(r".*?<ip>\b(?![.-]).{10,80}by (?P<by>\S+) with HTTP"),)),
-    ("with HTTP (WebMailUI)", (_shape(r".*?<ip> by <by> \(<IP>\) with HTTP \(WebMailUI\)"),)),
-    (" SMTPSVC", (
+SHAPES: Sequence[Shapes] = (
+    _shapes("authenticated user ", _shape(r".*?<ip>\b(?![.-]).{10,80}by (?P<by>\S+) with HTTP")),
+    _shapes("with HTTP (WebMailUI)", _shape(r".*?<ip> by <by> \(<IP>\) with HTTP \(WebMailUI\)")),
+    _shapes(" SMTPSVC",
         _shape(r"(?P<helo>\S*) \(\[<ip>\][^)]{0,40}\) by <by> with Microsoft SMTPSVC"),
         _shape(r"mail pickup service by \S+ with Microsoft SMTPSVC\Z", _ignore),
-    )),
-    (" with M", (_shape(_EXCHANGE.replace("WITH", "Microsoft SMTP Server")),)),
-    (" with mapi id", (_shape(_EXCHANGE.replace("WITH", "mapi id")),)),
-    ("[XMail ", (_shape(
-        r"<helo> \((?P<ip>\[?<IP>\]?)(?::\d+)\) by <by>(?: \(\S+\))? with \[XMail.* id <(?P<id>\S+)>.*? from <(?P<envfrom>\S+)>"),)),  # noqa: E501
-    ("(ecelerity", (
+    ),
+    _shapes(" with M", _shape(_EXCHANGE.replace("WITH", "Microsoft SMTP Server"))),
+    _shapes(" with mapi id", _shape(_EXCHANGE.replace("WITH", "mapi id"))),
+    _shapes("[XMail ", _shape(
+        r"<helo> \((?P<ip>\[?<IP>\]?)(?::\d+)\) by <by>(?: \(\S+\))? with \[XMail.* id <(?P<id>\S+)>.*? from <(?P<envfrom>\S+)>")),  # noqa: E501
+    _shapes("(ecelerity",
         _shape(r"\(\[<ip>:\d+\] helo=<helo>\) by <by> "),
         _shape(r"\S+ \(\[<ip>:\d+\]\) by <by> "),
-    )),
-    ("Exim", (
+    ),
+    _shapes("Exim",
         _shape(r".*\bwith local(?:-\S+)? ", _ignore),
         _shape(r"\[<ip>\] \((?P<sub>.*?)\) by <by> "),
         _shape(r"<both> \(\[<ip>\](?P<sub>.*?)\) by <by> "),
         _shape(r"<both> \[<ip>\](?::\d+)? by <by> "),
         _shape(r"<rdns> (?:.*\((?P<helo>\S+)\) )?.*?\[<ip>(?:\.\d+)?\] (?:.*?by <by> )?"),
-    )),
-    (" (Postfix) with", (
+    ),
+    _shapes(" (Postfix) with",
         _shape(r"<helo> \(<rdns> \[<ip>\]\) by <by> "),
         _shape(r"<helo> \(<rdns>\[<ip>\]\) by <by> "),
-    )),
-    ("(Scalix SMTP Relay", (_shape(r"<helo> \( ?<ip>\) by <by>"),)),
-    (" (Lotus Domino ", (_shape(r"<helo> \(\[<ip>\]\) by <by> \(Lotus"),)),
-    ("with HTTP", (_shape(r"<ip> \(\[<IP>\]\) by <by>"),)),
-    ("", (
+    ),
+    _shapes("(Scalix SMTP Relay", _shape(r"<helo> \( ?<ip>\) by <by>")),
+    _shapes(" (Lotus Domino ", _shape(r"<helo> \(\[<ip>\]\) by <by> \(Lotus")),
+    _shapes("with HTTP", _shape(r"<ip> \(\[<IP>\]\) by <by>")),
+    _shapes("",
         _shape(r"(?!.* by \S+ \(qmail-\S+\) with )<helo> \(<rdns> \[<ip>\].*\) by <by> \(", _with_ident),
         _shape(r"<helo> \(<rdns> \[<ip>\]\) by <by> with \S+ \("),
         _shape(r"<rdns> \(\[<ip>\] helo=<helo>\) by <by> with "),
         _shape(r"<helo> \(<unknown\S*>\[<ip>\]\) by <by> "),
         _shape(r"<helo> \((?P<rdns>\S+\.\S+)\[<ip>\]\) by <by> "),
         _shape(r"<helo> \((?P<ident>\S*)@\[<ip>\].*\) by <by> \("),
-    )),
-    (".hotmail.msn.com ", (_shape(r"(?:(?P<ip><IP>) )?.*by (?P<by>\S+\.hotmail\.msn\.com) "),)),
-    ("LO ", (
+    ),
+    _shapes(".hotmail.msn.com ", _shape(r"(?:(?P<ip><IP>) )?.*by (?P<by>\S+\.hotmail\.msn\.com) ")),
+    _shapes("LO ",
         _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>\S*)\) \(<ip>\) by <by> \(qpsmtpd/\S+\) with (?:ESMTP|SMTP)"),
         _shape(r"<rdns> \(LHLO (?P<helo>\S*)\) \(<ip>\) by <by> with LMTP"),
         _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>\S*)\) \[<ip>\] by <by> \([^)]+\) with (?:ESMTP|SMTP)"),
         _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>[^ ()]*)\) \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL),
-    )),
-    (" via smtpd ", (_shape(r"<helo> \(\[<ip>\]\) by <by> via smtpd \(for \S+\) with SMTP\("),)),
-    (" with ", (_shape(r"<both> \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL),)),
-    ("", (
+    ),
+    _shapes(" via smtpd ", _shape(r"<helo> \(\[<ip>\]\) by <by> via smtpd \(for \S+\) with SMTP\(")),
+    _shapes(" with ", _shape(r"<both> \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL)),
+    _shapes("",
         _shape(r"\[<ip>\] by <by> via HTTP\Z"),
         _shape(r"\S+ \( \[<ip>\]\).*? by <by> "),
         _shape(r"\((?P<helo>\S+) \[<ip>\]\) by <by> "),
@@ -218,7 +298,7 @@ SHAPES: Sequence[tuple[str, Sequence[Shape]]] = (
         _shape(r'<rdns>\(<ip>\)(?:, claiming to be "(?P<helo>\S+)")? via \S+ by (?P<by>\S+),'),
         _shape(r"<helo> \(\S+@<ip> with login\) by (?P<by>\S+\.yahoo\.com) with SMTP"),
         _shape(r"X-Originating-IP: <ip>\Z(?P<by>)"),
-    )),
+    ),
 )  # fmt: skip
 """What must be in the line, and the shapes that are then tried in order."""
 _LOCAL = r"(?:localhost(?:\.localdomain)?|127\.0\.0\.1)"

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
 from ..envelope import Envelope
 from ..trust import NOBODY, Trust, verified
-from .received import FETCHED, IGNORED, IP, NAVGW, NO_HOP, SHAPES, SHOUTED, Relay, clean, made
+from .received import FETCHED, IGNORED, IP, NAVGW, NO_HOP, SHAPES, SHOUTED, Relay, Told, clean, made
 
 MAX_RECEIVED = 200
 """Received fields that are read."""
@@ -24,12 +25,12 @@ _DATE = re.compile(
     r"[\s;]+(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
     r" \d+ \d+:\d+(?::\d+)? \S+\Z"
 )
-_WORD = r"[-A-Za-z0-9.^+_&:=?!@%*$\\/]"
-_HELO = re.compile(rf"\bhelo=({_WORD}+)(?!{_WORD})|\b(?:HELO|EHLO) ({_WORD}+)(?!{_WORD})")
-_BY = re.compile(r" by (\S+)(?:[^-A-Za-z0-9;.]|\Z)")
-_ID = re.compile(r" id <?([^\s<>;]{3,})")
 _ENVELOPE_FROM = re.compile(r"(?:return-path:? |envelope-(?:sender|from)[ =])(\S+)\b", re.I)
 _BRACKETED = re.compile(rf"\[({IP})\]")
+_BARE = re.compile(r"from (\S+) by [^\s;]+ ?;", re.I)
+_ADDRESS = re.compile(r"\[[\d.]+\]\Z")
+_FIRST_WORD = re.compile(r"(\S+)[^-A-Za-z0-9.]")
+_LOCAL = re.compile(r"\S+@localhost\) by \S+ |[^\s@]+@[^)]+\) by \S+\(jqueuemail\) id [^\s;]+")
 
 
 class Relays(NamedTuple):
@@ -108,71 +109,81 @@ def _hops(
 
 def parse_received(line: str) -> Relay | None:
     """The hop that a Received field tells of; `IGNORED`, `FETCHED`, or `None` if it cannot be told."""
-    line = " ".join(line[:4096].split())
+    return _parsed(" ".join(line[:4096].split()))
+
+
+@lru_cache(maxsize=256)
+def _parsed(line: str) -> Relay | None:
+    """The hop of a line with single blanks, kept for who asks for the same mail's hops again."""
     while line.endswith(";"):
         line = line[:-1].rstrip()
-    low = line[:6].lower()
-    if not low.startswith(("from ", "(from ")):
+    if not line[:6].lower().startswith(("from ", "(from ")):
         return IGNORED
     if " with local for " in line:
         return IGNORED
-    bare = re.match(r"from (\S+) by [^\s;]+ ?;", line, re.I)
-    if bare and not re.match(r"\[[\d.]+\]\Z", bare[1]):
+    bare = _BARE.match(line)
+    if bare and not _ADDRESS.match(bare[1]):
         return IGNORED
-    line = (line[:-80] + _DATE.sub("", line[-80:])).replace(")by ", ") by ", 1)
-    helo = _HELO.search(line) if "helo=" in line or "HELO " in line or "EHLO " in line else None
-    by, number = _BY.search(line), _ID.search(line)
-    base = Relay(
-        "", helo=(helo[1] or helo[2]) if helo else "", by=by[1] if by else "", id=number[1] if number else "",
-        auth=_authentication(line),
-    )  # fmt: skip
+    line = _undated(line)
+    if ")by " in line:
+        line = line.replace(")by ", ") by ", 1)
+    lower = line.lower()
+    told = Told(line, _authentication(line, lower))
     if line.startswith("from "):
-        return _from(line[5:], base)
+        if "envelope-" in lower or "return-path" in lower:
+            envelope = _ENVELOPE_FROM.search(line)
+            told = Told(line, told.auth, envelope[1] if envelope else None)
+        return _from(line[5:], told)
     if line.startswith("FROM "):
         match = SHOUTED.match(line, 5)
         if match:
             rdns = "" if match["rdns"] == "unverified" else match["rdns"]
-            return made(base._replace(helo=match["helo"], rdns=rdns, ip=match["ip"], by=match["by"], id=match["id"]))
+            return made(told, match["ip"], rdns, match["helo"], match["by"], number=match["id"])
     elif line.startswith("(from "):
         match = NAVGW.match(line, 6)
         if match:
-            return made(base._replace(helo=match["helo"], ip=match["ip"], by=match["by"]))
-        if re.match(r"\S+@localhost\) by \S+ |[^\s@]+@[^)]+\) by \S+\(jqueuemail\) id [^\s;]+", line[6:]):
+            return made(told, match["ip"], "", match["helo"], match["by"])
+        if _LOCAL.match(line, 6):
             return IGNORED
-    return _guess(line, base)
+    return _guess(line, told, told.helo)
 
 
-def _from(line: str, base: Relay) -> Relay | None:
+def _undated(line: str) -> str:
+    """A line without the date at its end."""
+    words = line.rsplit(" ", 3)
+    if len(words) < 4 or ":" not in words[2]:
+        return line
+    low = max(0, len(line) - 80)
+    start = line.rfind(";", low)
+    while start > low and line[start - 1] in " ;":
+        start -= 1
+    date = (_DATE.match(line, start) if start >= 0 else None) or _DATE.search(line, low)
+    return line[: date.start()] if date else line
+
+
+def _from(line: str, told: Told) -> Relay | None:
     """A line that starts with ``from ``, which is cut off."""
-    lower = line.lower()
-    envelope = _ENVELOPE_FROM.search(line) if "envelope-" in lower or "return-path" in lower else None
-    if envelope:
-        base = base._replace(envfrom=envelope[1])
-    for trigger, shapes in SHAPES:
-        if trigger and trigger not in line:
-            continue
-        for shape in shapes:
-            match = shape.pattern.match(line)
-            if match:
-                return shape.make(match, base)
+    for trigger, hop_of in SHAPES:
+        if trigger in line and (hop := hop_of(line, told)) is not None:
+            return hop
     if " by " in line and any(shape.match(line) for shape in NO_HOP):
         return IGNORED
-    return _guess(line, base, first=True)
+    helo = told.helo
+    if not helo:
+        word = _FIRST_WORD.match(line)
+        helo = word[1] if word else ""
+    return _guess(line, told, helo)
 
 
-def _guess(line: str, base: Relay, first: bool = False) -> Relay | None:
+def _guess(line: str, told: Told, helo: str) -> Relay | None:
     """Any address in brackets, if it is known who took the mail."""
-    if first and not base.helo:
-        word = re.match(r"(\S+)[^-A-Za-z0-9.]", line)
-        base = base._replace(helo=word[1] if word else "")
     found = _BRACKETED.search(line)
-    if found and base.by:
-        return made(base._replace(ip=found[1]))
-    return None
+    by = told.by
+    return made(told, found[1], "", helo, by) if found and by else None
 
 
+_PROTOCOL = re.compile(r".* with ((?:ES|L|UTF8S|UTF8L)MTPS?A|ASMTP|HTTP[SU]?)(?: |;|\Z)", re.I)
 _AUTHENTICATIONS: Sequence[tuple[str, re.Pattern[str], str]] = (
-    (" by ", re.compile(r".* with ((?:ES|L|UTF8S|UTF8L)MTPS?A|ASMTP|HTTP[SU]?)(?: |;|\Z)", re.I), r"\1"),
     (" (AUTH: ", re.compile(r"from .*?(?:\]\)|\)\]) \(AUTH: (LOGIN|PLAIN|DIGEST-MD5|CRAM-MD5) \S+(?:, .*?)?\) by "), r"\1"),  # noqa: E501
     ("authenticated", re.compile(r"from .*?(?:\](?: \([^)]*\))?\)|\)\]) .*?\(.*?authenticated.*?\).*? by"), "Sendmail"),
     (" (authenticated as ", re.compile(r".*\) by .+ \(\d{1,2}\.\d\.\d{3}(?:\.\d{1,3})?\) \(authenticated as .+\) id "), "CriticalPath"),  # noqa: E501
@@ -183,8 +194,11 @@ _AUTHENTICATIONS: Sequence[tuple[str, re.Pattern[str], str]] = (
 )  # fmt: skip
 
 
-def _authentication(line: str) -> str:
-    """How the client proved itself, ``""`` if it did not."""
+def _authentication(line: str, lower: str) -> str:
+    """How the client proved itself, ``""`` if it did not; ``lower`` is the line in lower case."""
+    may = "mtpa" in lower or "mtpsa" in lower or "asmtp" in lower or "http" in lower or not line.isascii()
+    if may and " by " in line and (match := _PROTOCOL.match(line)):
+        return match[1]
     for trigger, pattern, text in _AUTHENTICATIONS:
         if trigger in line and (match := pattern.match(line)):
             return match.expand(text)
