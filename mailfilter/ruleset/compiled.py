@@ -15,6 +15,7 @@ from ..envelope import Envelope
 from ..message import Message
 from ..trust import NOBODY, Trust
 from .cache import Cache
+from .captures import Captures, lost
 from .charclasses import PatternError
 from .evals import function, is_known
 from .exact import Budget, Exact
@@ -74,6 +75,9 @@ class CompiledRules:
         self._shorter = compiler.choices.shorter if compiler else shortened
         costly = compiler.choices.costly if compiler else is_costly
         self.running = {rule.name: rule for rule in rules.rules.values() if self._runs(rule, costly)}
+        for name in lost(rules.rules, self.running, self.is_off):
+            del self.running[name]
+        self.captures = Captures(self.running)
         self.cache_notes: Sequence[str] = compiler.cache.notes if compiler else ()
         self.is_fast = compiler is not None
         self._make_groups(compiler)
@@ -126,7 +130,8 @@ class CompiledRules:
     def _make_groups(self, compiler: Compiler | None) -> None:
         of_kind: dict[Kind, list[Rule]] = {kind: [] for kind in Kind}
         for rule in self.running.values():
-            of_kind[rule.kind].append(rule)
+            if rule.name not in self.captures.blind:
+                of_kind[rule.kind].append(rule)
         self.lines = {
             kind: self._group(of_kind[kind], compiler) for kind in (Kind.BODY, Kind.RAWBODY, Kind.URI, Kind.FULL)
         }
@@ -212,6 +217,7 @@ class CompiledRules:
     def _finished(self, state: State) -> Found:
         """Functions and metas, once all patterns have been looked for."""
         hits, budget = state.hits, state.budget
+        self.captures.settle(state.facts, hits, budget, state.pending)
         for name, decide, arguments in self.evals:
             try:
                 if decide(state.facts, arguments):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from . import listing
+from . import listing, templates
 from .charclasses import PatternError
 from .expressions import ExpressionError, parse
 from .lines import Line, language
@@ -21,7 +21,6 @@ _UNSET = re.compile(r"\s+\[if-unset:\s+(.+)\]\Z")
 _MODIFIERS = frozenset(("raw", "addr", "name", "host", "domain", "ip", "revip", "first", "last"))
 _EVAL = re.compile(r"eval:\s*([A-Za-z_]\w*)\s*\((.*)\)\s*\Z", re.S)
 _ARGUMENT = re.compile(r"\s*(?:'([^']*)'|\"([^\"]*)\"|([\d.:A-Za-z-]+))\s*(?:,|\Z)")
-_CAPTURE = re.compile(r"%\{[A-Z]\w*\}")
 _KINDS = {kind.value: kind for kind in Kind}
 _MANY = frozenset(
     ("multiple", "nice", "net", "learn", "noautolearn", "userconf", "publish", "nopublish", "notrim", "nosubject",
@@ -154,12 +153,8 @@ class RuleBuilder:
         return self._pattern(draft, text.strip(), line)
 
     def _pattern(self, rule: Rule, text: str, line: Line) -> Draft | None:
-        if _CAPTURE.search(text):
-            unsupported = Severity.UNSUPPORTED
-            self.report(Fault(line.place, rule.name, unsupported, "uses text captured by another rule", text[:60]))
-            return Draft(replace(rule, pattern=None), "")
         try:
-            return Draft(replace(rule, pattern=parse_pattern(text)), text)
+            return Draft(_with_pattern(rule, *split_delimiters(text)), text)
         except PatternError as error:
             self.error(line.place, rule.name, "pattern cannot be read", str(error))
             return None
@@ -260,10 +255,19 @@ class RuleBuilder:
         rule = draft.rule
         try:
             body, flags = split_delimiters(draft.text)
-            return replace(rule, pattern=translate(self.tags.replace(body), flags))
+            return _with_pattern(rule, self.tags.replace(body), flags)
         except (PatternError, ValueError) as error:
             self.error(place, rule.name, "tags cannot be replaced", str(error))
             return rule
+
+
+def _with_pattern(rule: Rule, body: str, flags: str) -> Rule:
+    """A rule with its pattern; templates, which a mimeheader rule has none of, are wide open.  `PatternError`."""
+    asks = templates.asked(body) if rule.kind is not Kind.MIMEHEADER else ()
+    if not asks:
+        return replace(rule, pattern=translate(body, flags))
+    pattern = translate(templates.widened(body), flags)
+    return replace(rule, pattern=pattern._replace(source=f"/{body}/{flags}"), asks=asks)
 
 
 def _globs_out(expression: str) -> str:

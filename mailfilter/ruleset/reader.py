@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from .captures import unanswered
 from .directives import RuleBuilder
 from .evals import BY_NAME, fault, is_known
 from .expressions import names, parse
@@ -44,6 +45,7 @@ def read_text(text: str, name: str = "rules.cf", lang: str = "en_US") -> RuleSet
 def _finish(builder: RuleBuilder, faults: list[Fault], reader: Reader) -> RuleSet:
     rules = _put_together(builder)
     rules = {name: _expanded(rule, rules) for name, rule in rules.items()}
+    faults += _unanswered(rules)
     _check_names(builder, rules)
     faults += _unsupported(rules)
     faults += _metas(rules)
@@ -107,6 +109,17 @@ def _check_names(builder: RuleBuilder, rules: Mapping[str, Rule]) -> None:
     for name, place in builder.tagged.items():
         if name not in rules:
             builder.note(place, name, "replace_rules for a missing rule")
+
+
+def _unanswered(rules: dict[str, Rule]) -> list[Fault]:
+    """Take the pattern from rules that ask for text that nobody captures."""
+    found = []
+    for name, missing in unanswered(rules).items():
+        rule = rules[name]
+        rules[name] = replace(rule, pattern=None)
+        detail = ", ".join(f"%{{{word}}}" for word in missing)
+        found.append(Fault(rule.place, name, Severity.UNSUPPORTED, "uses text that no rule captures", detail))
+    return found
 
 
 def _unsupported(rules: Mapping[str, Rule]) -> list[Fault]:

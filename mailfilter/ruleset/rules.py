@@ -89,13 +89,15 @@ class Rule:
     ``pattern``  for the pattern kinds (`None` for ``exists:``); ``target``  the header with its modifiers
     (``"From:addr"``), of header and mimeheader rules; ``negated``  for ``!~`` ; ``if_unset``  the text that stands in
     for an absent header; ``expression``  of a meta; ``function`` and ``arguments``  of an eval rule, whose ``family``
-    is the directive that declared it; ``scores``  `None` where no score line names the rule.
+    is the directive that declared it; ``scores``  `None` where no score line names the rule; ``asks``  names of the
+    templates (``%{NAME}``) in a pattern, which is then wide open in their place, its source aside.
     """
 
     name: str
     kind: Kind
     place: Place
     pattern: Pattern | None = None
+    asks: tuple[str, ...] = ()
     target: str = ""
     negated: bool = False
     exists: bool = False

@@ -44,7 +44,7 @@ TOLD = [
     (10, "NOBODY_EITHER", "note", "score for a missing rule"),
     (11, "TWICE", "error", "syntax"),
     (12, "NO_FUNCTION", "unsupported", "function without its facts here"),
-    (13, "CAPTURED", "unsupported", "uses text captured by another rule"),
+    (13, "CAPTURED", "unsupported", "uses text that no rule captures"),
     (14, "", "error", "cannot be read"),
     (15, "", "error", "condition cannot be read"),
 ]
