@@ -32,7 +32,7 @@ uri TO_URI m|^https?://[^/]*/.*\#%{TO_ADDR}|i
 rawbody TO_RAW /=.?%{TO_ADDR}/
 full TO_FULL /^To: %{TO_ADDR}$/m
 body LITERAL /a %\{TO_ADDR\}/
-body HEADER_TAG /\(%{HEADER(X-Word:first)}/
+body HEADER_TAG /\(%{HEADER(From:name)}\)/
 body DOMAIN /\@%{AUTHORDOMAIN}/
 body SENDER /\@%{SENDERDOMAIN}/
 body __MANY /code (?<CODE>\d+)/
@@ -43,7 +43,7 @@ header FIRST_SUBJECT Subject =~ /first %{FIRST}\b/
 header __TWO Subject =~ /(?:(?<TWO>one|two))+/
 body TWO_BODY /^says %{TWO}/
 header __BOTH_NUMBERS Subject =~ /both (?<NUMBER>\w+) and (?<NUMBER>\w+)/
-body NUMBERS /^%{NUMBER} %{NUMBER}$/
+body NUMBERS /^%{NUMBER} %{NUMBER}\b/
 uri __HOST m|^https?://(?<URI_HOST>[^/]+)|
 header HOST_SUBJECT Subject =~ /%{URI_HOST}/
 body __CHAIN /for %{TO_ADDR}: (?<CHAIN>\w+)/
@@ -61,9 +61,8 @@ body GONE_USER /%{GONE}/
 _HEAD = b"From: Joe Doe <joe@example.net>\nTo: me+1@example.com\n"
 _URIS = b"http://www.example.com/a/b#me+1@example.com\n"
 MAILS = {
-    "all": _HEAD
-    + b"X-Word: bla\nSubject: a code 22\n\nHello, Joe code 11 code 22 code 33\nme+1@example.com or me+1@example.com or "
-    b"me-1@example.com x=me+1@example.com\n\n(bla)\n\njoe@example.net\n\na %{TO_ADDR}\n" + _URIS,
+    "all": _HEAD + b"Subject: a code 22\n\nHello, Joe code 11 code 22 code 33\nme+1@example.com or me+1@example.com or "
+    b"me-1@example.com x=me+1@example.com\n\n(Joe Doe)\n\njoe@example.net\n\na %{TO_ADDR}\n" + _URIS,
     "other": _HEAD + b"Subject: code 33 www.example.com\n\nHello, Jim. abc code 1 code 2 code 33\n" + _URIS,
     "none": _HEAD + b"Subject: me+1@example.com\n\nnothing\n",
     "no_to": b"From: Joe <joe@example.net>\nSubject: x\n\nHello, Joe, me+1@example.com http://example.com/#y\n",
@@ -82,8 +81,8 @@ MAILS = {
     "latin": "To: \xe9@example.com\nSubject: s\n\nfor \xe9@example.com\n".encode(),
 }
 HITS = {
-    "all": "BOTH*4 CODE_SUBJECT DOMAIN IN_FROM LITERAL TO_FULL TO_NO_SUBJECT TO_RAW TO_TWICE*4 TO_URI UNSET __HELLO "
-    "__HOST __MANY*2 __TO",
+    "all": "BOTH*4 CODE_SUBJECT DOMAIN HEADER_TAG IN_FROM LITERAL TO_FULL TO_NO_SUBJECT TO_RAW TO_TWICE*4 TO_URI UNSET "
+    "__HELLO __HOST __MANY*2 __TO",
     "other": "AHEAD HOST_SUBJECT NOT_IN_FROM TO_FULL TO_TWICE TO_URI __HELLO __HOST __MANY*2 __TO",
     "none": "TO_FULL TO_TWICE __TO",
     "no_to": "IN_FROM UNSET __HELLO __HOST __TO",
@@ -92,7 +91,7 @@ HITS = {
     "first_too": "FIRST_SUBJECT NEITHER __ONE __TO",
     "two": "NEITHER __TO __TWO",
     "two_too": "NEITHER TWO_BODY __TO __TWO",
-    "three": "NEITHER __BOTH_NUMBERS __TO",
+    "three": "NEITHER NUMBERS __BOTH_NUMBERS __TO",
     "chain": "CHAINED TO_FULL TO_NO_SUBJECT TO_TWICE __CHAIN __TO",
     "unchained": "NEITHER TO_FULL __TO",
     "envelope": "NEITHER SENDER TO_FULL __TO",
@@ -131,7 +130,7 @@ def test_what_hits_is_what_hits_in_spamassassin(compiled: CompiledRules, name: s
     assert {rule for rule in few if not rule.startswith("__")} == {rule for rule in hits(name) if rule[0] != "_"}
 
 
-@pytest.mark.parametrize("name", ["all", "other", "chain"])
+@pytest.mark.parametrize("name", ["all", "other", "three"])
 def test_spamassassin_still_says_so(tmp_path: Path, name: str) -> None:
     spamassassin.required()
     # A process of its own for each mail: SpamAssassin's patterns keep what the first mail captured (Perl's /o).
@@ -166,8 +165,7 @@ def test_who_asks_a_rule_that_is_not_run_here_is_not_known_either() -> None:
 
 def test_much_captured_text_is_cut_off_and_slow_captures_as_well() -> None:
     rules = read_text(
-        "full __ALL /(?<ALL>a+)/\nfull ASKS /%{ALL}/\n"
-        "full __SLOW /(?<SLOW>(x+x+)+)y(?!!)/\nfull ASKS_TOO /%{SLOW}/\n"
+        "full __ALL /(?<ALL>a+)/\nfull ASKS /%{ALL}/\nfull __SLOW /(?<SLOW>(x+x+)+)y(?!!)/\nfull ASKS_TOO /%{SLOW}/\n"
     )
     compiled = CompiledRules(rules, cache="", fast=False, timeout=0.02)
     assert compiled.run(Message(b"Subject: s\n\n" + b"a" * 5000)).cut_off == ("ASKS",)

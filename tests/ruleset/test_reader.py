@@ -102,7 +102,7 @@ def test_unsupported_rules_are_reported_each() -> None:
     assert [(rule, reason) for _, rule, reason in faults(rules, Severity.UNSUPPORTED)] == [
         ("OWN", "function without its facts here"),
         ("NET", "asks the network"),
-        ("CAPTURED", "uses text captured by another rule"),
+        ("CAPTURED", "uses text that no rule captures"),
     ]
     assert rules.rules["OWN"].arguments == ("a", "2")
 
