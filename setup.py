@@ -7,7 +7,7 @@ Without a compiler, or without Python's headers, the build goes on without it, a
 from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
-NAMES = ("module", "ngrams", "views", "headers", "tags", "attributes", "anchors", "hidden", "html")
+NAMES = ("module", "ngrams", "views", "links", "relations", "headers", "tags", "attributes", "anchors", "hidden", "html")
 
 setup(
     ext_modules=[

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,12 +117,89 @@ def test_addresses_are_shortened_as_by_the_twin(text: str) -> None:
     assert native.shorten(text.encode()) == views._shortened(text.encode())
 
 
+_URLS = (
+    "http://", "HTTPS://", "ftp://", "www.", "WWW.", "Www.", "wwww.", "ww.", "://", "a.example", "user@", ":80", "/x?y",
+    "(", ")", "[::1]", "]", "{", "}", ".", ",", "'", "|", "%41", "\\", "/", " ", "\n", "<", '"', "é", "\xa0", "\u3000",
+    "mailto:", "\0", "\ud800", "x" * 30,
+)  # fmt: skip
+url_texts = st.one_of(texts, st.lists(st.sampled_from(_URLS), max_size=12).map("".join))
+
+
 @needed
-@given(texts, st.sampled_from([1, 3, 10_000]))
-def test_links_start_where_the_twin_says(text: str, limit: int) -> None:
+@given(url_texts, st.sampled_from([0, 1, 3, 10_000]))
+def test_links_in_text_are_those_of_the_twin(text: str, limit: int) -> None:
     assert native is not None
-    starts = native.link_starts(text, limit)
-    assert starts is None or sorted(starts) == sorted(links._find_starts(text, limit))
+    found = native.text_links(text, limit)
+    assert found is None or found == links._text_links(text, limit)
+
+
+@needed
+@given(url_texts)
+def test_a_host_is_that_of_the_twin(url: str) -> None:
+    assert native is not None
+    assert native.host(url) in (None, links._host_of(url))
+
+
+@needed
+def test_common_links_are_not_given_up() -> None:
+    assert native is not None
+    text = "Grüße: http://a.example/x, (www.b.example) https://u@c.example:8/(y)."
+    assert [link[3] for link in native.text_links(text, 10) or ()] == ["a.example", "www.b.example", "c.example"]
+    assert native.text_links("x" + "http://a.example/" + ")" * 5000, 10)[0][0] == "http://a.example/"
+    assert native.host("HTTP://A.example:80/x?http://b.example") == "a.example"
+
+
+@needed
+def test_every_character_is_normalised_as_by_the_twin() -> None:
+    assert native is not None
+    done = 0
+    for code in range(0x10000):
+        text = f"a{chr(code)}B {chr(code)}"
+        if (made := native.plain(text)) is not None:
+            done += 1
+            assert made == views._plain(text), hex(code)
+    assert done > 20_700  # Latin, Chinese and common punctuation
+
+
+@needed
+@given(st.text(alphabet="aZ1 \t\xa0\xad\u200b\u2026\u2013ÄßÉ€\u7f51\ufffd\u0301\x7f\x85\ufb01и", max_size=20))
+def test_texts_are_made_plain_as_by_the_twin(text: str) -> None:
+    assert native is not None
+    assert native.plain(text) in (None, views._plain(text))
+
+
+_NAMES = (
+    '"', " ", "<", ">", "@", ",", ".", "-", "Shop", "shop", "a.example", "mail.shop.example", "x.co.uk", "ab.cd.uk",
+    "com.au", "192.168.0.1", "é", "\u0130", "\u212a", "\ud800", "..", "9", "x" * 300,
+)  # fmt: skip
+header_values = st.lists(st.sampled_from(_NAMES), max_size=8).map("".join).map(str.strip)
+hosts = st.sampled_from(("", "a.example", "www.shop.example", "x.co.uk", "1.2.3.4", "é.example", ".", "a..b", "\ud800"))
+given_links = st.lists(st.builds(links.Link, st.just(""), st.just(""), st.sampled_from(("href", "src", "text")), hosts))
+
+
+@needed
+@given(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("from", "message-id", "reply-to", "to", "cc"), header_values)),
+    st.one_of(st.text(max_size=9), st.sampled_from(("Re: x", "ANTW:", "Fwd:", "re\u212a:"))),
+    given_links,
+    st.text(max_size=60),
+)
+def test_relations_are_those_of_the_twin(
+    values: dict[str, str], subject: str, found: list[links.Link], text: str
+) -> None:
+    message: Any = SimpleNamespace(
+        header=lambda name: subject if name == "subject" else values.get(name, ""), subject=subject,
+        links=tuple(found), texts=(SimpleNamespace(visible=text),),
+        root=SimpleNamespace(block=SimpleNamespace(by_name=dict.fromkeys(values, ("",)))),
+    )  # fmt: skip
+    assert relations.relations(message) == " ".join(relations._relations(message)).encode("utf-8", "replace")
+
+
+@needed
+def test_relations_of_common_mails_are_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = "From: Jörg <j@shop.example>\nTo: a@b.example\nSubject: Größe\n\nSchöne http://www.shop.example/ Grüße"
+    monkeypatch.setattr(relations, "_relations", None)
+    assert b"own=0" in relations.relations(Message(raw.encode()))
 
 
 @needed

@@ -113,19 +113,26 @@ def _linking(message: Message, here: str, identity: str) -> list[str]:
     return tokens
 
 
-def _writing(message: Message) -> list[str]:
-    """Tokens on the text and the subject: length, capitals, digits, letters beyond ASCII, quoting."""
-    text = message.texts[0].visible if message.texts else ""
+def _measured(message: Message) -> tuple[int, int, int, int, int, int]:
+    """Characters of the first text; capitals, digits and letters beyond ASCII in its first 2,000 characters,
+    exclamation marks and quoted lines in its first 4,000."""
+    texts = message.texts
+    text = texts[0].visible if texts else ""
     start = text[:4000]
-    head, subject = start[:2000], message.subject
-    size = max(len(head), 1)
     counted = native.count(start) if native is not None else None
     beyond = 0
     if counted is None:
-        counted, beyond = _counted(start, head)
+        counted, beyond = _counted(start, start[:2000])
     capitals, digits, exclaimed, quoted = counted
+    return len(text), capitals, digits, beyond, exclaimed, quoted
+
+
+def _writing(message: Message) -> list[str]:
+    """Tokens on the text and the subject: length, capitals, digits, letters beyond ASCII, quoting."""
+    length, capitals, digits, beyond, exclaimed, quoted = _measured(message)
+    size, subject = max(min(length, 2000), 1), message.subject
     return [
-        "len=" + _grade(len(text) // 16),
+        "len=" + _grade(length // 16),
         f"up={10 * capitals // size}",
         f"dg={20 * digits // size}",
         f"na={10 * beyond // size}",
@@ -154,8 +161,21 @@ _CAPITALS = bytes(range(65, 91))
 _DIGITS = bytes(range(48, 58))
 
 
-def relations(message: Message) -> list[str]:
-    """All relation tokens of a mail, and those of sender and links joined in pairs."""
+def relations(message: Message) -> bytes:
+    """All relation tokens of a mail, and those of sender and links joined in pairs; parted by spaces."""
+    if native is not None:
+        values = tuple(map(message.header, _RELATED))
+        present = message.root.block.by_name
+        made = native.relations(values, message.links, _measured(message), PRESENT, present)
+        if made is not None:
+            return made  # type: ignore[no-any-return]
+    return " ".join(_relations(message)).encode("utf-8", "replace")
+
+
+_RELATED = ("from", "message-id", "reply-to", "to", "cc", "subject")
+
+
+def _relations(message: Message) -> list[str]:
     sender, here, identity = _sender(message)
     links = _linking(message, here, identity)
     joined = _joined(sender[0], sender[1], sender[2], sender[4], *links[:4])

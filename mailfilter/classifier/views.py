@@ -80,6 +80,13 @@ def plain(text: str) -> bytes:
     Compatibility characters are unfolded (NFKC), invisible ones dropped, and letters of another script within a
     Latin word read as the Latin letters that they pose as.
     """
+    if native is not None and (made := native.plain(text)) is not None:
+        return made  # type: ignore[no-any-return]
+    return _plain(text)
+
+
+def _plain(text: str) -> bytes:
+    """The same for any text."""
     if not text.isascii():
         text = _INVISIBLE.sub("", text)
         if not unicodedata.is_normalized("NFKC", text):
@@ -184,8 +191,7 @@ _DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
 
 
 def _marks(message: Message) -> bytes:
-    marks = structure(message) + relations(message)
-    return " ".join(marks).encode("utf-8", "replace")
+    return b"%b %b" % (" ".join(structure(message)).encode("utf-8", "replace"), relations(message))
 
 
 def views(message: Message, names: tuple[str, ...]) -> list[bytes]:

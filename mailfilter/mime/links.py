@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from itertools import islice, repeat
 from typing import Literal, NamedTuple
 
 from ..kernel import native
@@ -25,6 +25,9 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 _WEB = frozenset(("http:", "https:", "ftp:"))
 
 
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
+
+
 class Link(NamedTuple):
     """A link: where it leads, the text a reader sees for it, where it was found, its host (lower case)."""
 
@@ -36,6 +39,13 @@ class Link(NamedTuple):
 
 def host_of(url: str) -> str:
     """The host that a browser would go to, lower case, ``""`` if there is none (``mailto:``, relative links)."""
+    if native is not None and (host := native.host(url)) is not None:
+        return host  # type: ignore[no-any-return]
+    return _host_of(url)
+
+
+def _host_of(url: str) -> str:
+    """The same for any form of an address."""
     pieces = url.split("/", 3)
     if len(pieces) > 2 and not pieces[1] and pieces[0].lower() in _WEB and _PLAIN_HOST.match(pieces[2]):
         return pieces[2].lower()
@@ -67,20 +77,21 @@ def clean_url(url: str) -> str:
 
 def text_links(text: str, limit: int) -> list[Link]:
     """Links that mail programs make of plain text: ``http://``, ``https://``, ``ftp://`` and ``www.``; linear."""
-    starts = native.link_starts(text, limit) if native is not None else None
-    if starts is None:
-        starts = _find_starts(text, limit)
-    if not starts:
-        return []
+    found = native.text_links(text, limit) if native is not None else None
+    return _text_links(text, limit) if found is None else list(map(_new, repeat(Link), found))
+
+
+def _text_links(text: str, limit: int) -> list[Link]:
+    """The same for any text."""
     found = []
     end = 0
-    for start in sorted(starts)[:limit]:
+    for start in sorted(_find_starts(text, limit))[:limit]:
         if start < end:
             continue
         url = _trim(_TAIL.match(text, start)[0])  # type: ignore[index]
         full = url if "://" in url[:10] else f"http://{url}"
         end = start + len(url)
-        host = host_of(full)
+        host = _host_of(full)
         if host and (len(url) > 4):
             found.append(Link(full, url, "text", host))
     return found

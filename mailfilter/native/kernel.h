@@ -37,6 +37,9 @@ static inline octet to_lower(octet c) { return is_upper(c) ? (octet)(c + 32) : c
 /* What str.isspace says of an ASCII character. */
 static inline int is_blank(octet c) { return c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x1f); }
 
+/* A character of a host's name. */
+static inline int in_host(octet c) { return is_lower(to_lower(c)) || is_digit(c) || c == '.' || c == '-'; }
+
 /* Length of the white space of one character at p, 0 if there is none; the text is UTF-8 and ends at end. */
 static inline Py_ssize_t blank_size(const octet *p, const octet *end)
 {
@@ -70,7 +73,10 @@ PyObject *kernel_weigh(PyObject *self, PyObject *args);
 PyObject *kernel_squeeze(PyObject *self, PyObject *data);
 PyObject *kernel_skeleton(PyObject *self, PyObject *args);
 PyObject *kernel_tidy(PyObject *self, PyObject *text);
-PyObject *kernel_link_starts(PyObject *self, PyObject *args);
+PyObject *kernel_text_links(PyObject *self, PyObject *args);
+PyObject *kernel_host(PyObject *self, PyObject *url);
+PyObject *kernel_plain(PyObject *self, PyObject *text);
+PyObject *kernel_relations(PyObject *self, PyObject *args);
 PyObject *kernel_header_block(PyObject *self, PyObject *args);
 PyObject *kernel_count(PyObject *self, PyObject *text);
 PyObject *kernel_shorten(PyObject *self, PyObject *data);

@@ -7,7 +7,10 @@ static PyMethodDef methods[] = {
     {"squeeze", kernel_squeeze, METH_O, "UTF-8 in the form that views hold."},
     {"skeleton", kernel_skeleton, METH_VARARGS, "Tags and names of attributes and properties of HTML."},
     {"tidy", kernel_tidy, METH_O, "Runs of blanks made one, empty lines dropped; None for what has no UTF-8."},
-    {"link_starts", kernel_link_starts, METH_VARARGS, "Where links in plain text start; None where Python has to look."},
+    {"text_links", kernel_text_links, METH_VARARGS, "Links in plain text; None where Python has to look."},
+    {"host", kernel_host, METH_O, "The host of an address of the web; None for an odd form."},
+    {"plain", kernel_plain, METH_O, "A text in the form that views hold; None for what Python has to normalise."},
+    {"relations", kernel_relations, METH_VARARGS, "How sender, links and text relate; None where Python has to look."},
     {"header_block", kernel_header_block, METH_VARARGS, "The headers of a well-formed block; None for an odd one."},
     {"count", kernel_count, METH_O, "What stands out in a text; None where Python has to look."},
     {"shorten", kernel_shorten, METH_O, "Addresses in the form that views hold."},
@@ -18,7 +21,7 @@ static PyMethodDef methods[] = {
 };
 
 /* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
-#define VERSION 2
+#define VERSION 3
 
 static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "VERSION", VERSION); }
 

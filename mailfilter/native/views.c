@@ -1,6 +1,33 @@
-/* Normalising of texts; the twins are in mailfilter/classifier/views.py, mime/html.py and mime/links.py. */
+/* Normalising of texts; the twins are in mailfilter/classifier/views.py and mime/html.py. */
 
 #include "kernel.h"
+
+/* One octet as views hold it: lower case, digits as 0, blanks and control characters as spaces. */
+static inline octet squeezed(octet c)
+{
+    return c <= ' ' || c == 127 ? ' ' : is_digit(c) ? '0' : to_lower(c);
+}
+
+/* Where text is put together: a space is written at once and overwritten by another; that is quicker than to ask. */
+typedef struct {
+    octet *start, *at;
+    octet gap; /* whether a space, or nothing, stands before ``at`` */
+} Squeezing;
+
+static inline void put_octet(Squeezing *made, octet c)
+{
+    *made->at = c;
+    made->at += !(made->gap & (c == ' '));
+    made->gap = c == ' ';
+}
+
+static PyObject *end_squeezing(Squeezing *made)
+{
+    Py_ssize_t size = made->at - made->start;
+    PyObject *result = PyBytes_FromStringAndSize((char *)made->start, size - (size && made->gap));
+    free(made->start);
+    return result;
+}
 
 /* squeeze(data: bytes) -> bytes: lower case, digits as 0, one space between words, none around them. */
 PyObject *kernel_squeeze(PyObject *self, PyObject *data)
@@ -10,25 +37,94 @@ PyObject *kernel_squeeze(PyObject *self, PyObject *data)
     (void)self;
     if (PyBytes_AsStringAndSize(data, &given, &size) < 0)
         return NULL;
-    octet *made = malloc((size_t)size + 1);
-    if (!made)
+    octet *room = malloc((size_t)size + 1);
+    if (!room)
         return PyErr_NoMemory();
-    const octet *p = (const octet *)given, *end = p + size;
-    octet *out = made;
-    while (p < end) {
-        octet c = *p++;
-        if (c > ' ' && c != 127) {
-            *out++ = is_digit(c) ? '0' : to_lower(c);
-        } else {
-            while (p < end && (*p <= ' ' || *p == 127))
-                p++;
-            if (out > made && p < end)
-                *out++ = ' ';
+    Squeezing made = {room, room, 1};
+    for (Py_ssize_t i = 0; i < size; i++)
+        put_octet(&made, squeezed((octet)given[i]));
+    return end_squeezing(&made);
+}
+
+static void put_octets(Squeezing *made, const octet *p, int count)
+{
+    for (int i = 0; i < count; i++)
+        put_octet(made, p[i]);
+}
+
+/* A character of U+0080 to U+00FF in lower case; its length, 0 for one that compatibility or composition unfolds. */
+static int put_latin(Squeezing *made, const octet *p)
+{
+    static const octet unfolded[] = {0xA8, 0xAA, 0xAF, 0xB2, 0xB3, 0xB4, 0xB5, 0xB8, 0xB9, 0xBA, 0xBC, 0xBD, 0xBE};
+    octet last = p[1];
+    if (p[0] == 0xC3) {
+        put_octet(made, 0xC3);
+        put_octet(made, last <= 0x9E && last != 0x97 ? last + 0x20 : last);
+    } else if (last == 0xA0) {
+        put_octet(made, ' ');
+    } else if (memchr(unfolded, last, sizeof unfolded)) {
+        return 0;
+    } else if (last != 0xAD) { /* the soft hyphen is not seen */
+        put_octets(made, p, 2);
+    }
+    return 2;
+}
+
+/* Punctuation of U+2000 to U+203F, spaces and invisible characters among it; its length or 0. */
+static int put_punctuation(Squeezing *made, const octet *p)
+{
+    octet last = p[2];
+    if (last <= 0x8A || last == 0xAF)
+        put_octet(made, ' ');
+    else if (last == 0xA6)
+        put_octets(made, (const octet *)"...", 3);
+    else if ((last >= 0x93 && last <= 0x95) || (last >= 0x98 && last <= 0xA2) || last == 0xB9 || last == 0xBA)
+        put_octets(made, p, 3);
+    else if (last > 0x8F && (last < 0xAA || last > 0xAE))
+        return 0;
+    return 3;
+}
+
+/* What becomes of a character beyond ASCII; its length, 0 for what only Python knows. */
+static int put_character(Squeezing *made, const octet *p, const octet *end)
+{
+    if (end - p >= 2 && (*p == 0xC2 || *p == 0xC3))
+        return put_latin(made, p);
+    if (end - p < 3)
+        return 0;
+    if (*p == 0xE2 && p[1] == 0x80)
+        return put_punctuation(made, p);
+    int copied = (*p >= 0xE5 && *p <= 0xE9) /* Chinese characters */ || (*p == 0xE2 && p[1] == 0x82 && p[2] == 0xAC);
+    int invisible = *p == 0xEF && p[1] == 0xBB && p[2] == 0xBF;
+    if (copied || (*p == 0xEF && p[1] == 0xBF && p[2] == 0xBD))
+        put_octets(made, p, 3);
+    else if (!invisible)
+        return 0;
+    return 3;
+}
+
+/* plain(text: str) -> bytes | None: a text as views hold it; None for what has to be normalised in Python. */
+PyObject *kernel_plain(PyObject *self, PyObject *text)
+{
+    Span given;
+    (void)self;
+    if (!utf8_of(text, &given))
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    octet *room = malloc((size_t)given.size + 1); /* nothing becomes longer */
+    if (!room)
+        return PyErr_NoMemory();
+    Squeezing made = {room, room, 1};
+    const octet *p = given.at, *end = p + given.size;
+    for (int size; p < end; p += size) {
+        if (*p < 0x80) {
+            put_octet(&made, squeezed(*p));
+            size = 1;
+        } else if (!(size = put_character(&made, p, end))) {
+            free(room);
+            return Py_NewRef(Py_None);
         }
     }
-    PyObject *result = PyBytes_FromStringAndSize((char *)made, out - made);
-    free(made);
-    return result;
+    return end_squeezing(&made);
 }
 
 /* The length of ``<tag``, ``</tag`` or ``<!tag`` at p (lower case), 0 if there is none. */
@@ -131,80 +227,6 @@ PyObject *kernel_tidy(PyObject *self, PyObject *text)
     PyObject *result = PyUnicode_DecodeUTF8((char *)made, out - made, NULL);
     free(made);
     return result;
-}
-
-static int ends_with(const octet *start, const octet *p, const char *word, Py_ssize_t size)
-{
-    if (p - start < size)
-        return 0;
-    for (Py_ssize_t i = 0; i < size; i++)
-        if (to_lower(p[i - size]) != (octet)word[i])
-            return 0;
-    return 1;
-}
-
-/* How many bytes before ``://`` at p its scheme starts; 0 for none of the web. */
-static Py_ssize_t scheme_size(const octet *start, const octet *p)
-{
-    return ends_with(start, p, "https", 5) ? 5 : ends_with(start, p, "http", 4) ? 4 : ends_with(start, p, "ftp", 3) ? 3 : 0;
-}
-
-static int in_word(octet c) { return is_lower(to_lower(c)) || is_digit(c) || memchr("/.-@_", c, 5); }
-
-/* Append ``number`` to a list; 0 on failure. */
-static int append_number(PyObject *list, Py_ssize_t number)
-{
-    PyObject *made = PyLong_FromSsize_t(number);
-    int good = made && PyList_Append(list, made) == 0;
-    Py_XDECREF(made);
-    return good;
-}
-
-/* Append the starts to ``list``: 1 done, 0 what only Python can tell, -1 error. */
-static int find_starts(Span text, Py_ssize_t limit, PyObject *list)
-{
-    const octet *start = text.at, *end = start + text.size, *counted = start;
-    Py_ssize_t characters = 0, found[3] = {0, 0, 0};
-    for (const octet *p = start; p < end; p++) {
-        Py_ssize_t back = 0;
-        if (*p == ':') {
-            if (end - p < 3 || p[1] != '/' || p[2] != '/' || found[0]++ >= limit)
-                continue;
-            back = scheme_size(start, p);
-        } else if (*p == '.' && p - start >= 2 && (p[-1] == 'w' || p[-1] == 'W') && p[-1] == p[-2]) {
-            if (found[p[-1] == 'w' ? 1 : 2]++ >= limit || p - start < 3 || to_lower(p[-3]) != 'w')
-                continue;
-            if (p - start > 3 && p[-4] >= 0x80)
-                return 0; /* a letter of some alphabet, or not */
-            back = p - start > 3 && in_word(p[-4]) ? 0 : 3;
-        }
-        if (!back)
-            continue;
-        for (; counted < p; counted++)
-            characters += (*counted & 0xC0) != 0x80;
-        if (!append_number(list, characters - back))
-            return -1;
-    }
-    return 1;
-}
-
-/* link_starts(text: str, limit: int) -> list[int] | None: positions of web schemes and of ``www.``, not sorted. */
-PyObject *kernel_link_starts(PyObject *self, PyObject *args)
-{
-    PyObject *text;
-    Py_ssize_t limit;
-    Span given;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "Un", &text, &limit))
-        return NULL;
-    if (!utf8_of(text, &given))
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    PyObject *list = PyList_New(0);
-    int state = list ? find_starts(given, limit, list) : -1;
-    if (state == 1)
-        return list;
-    Py_XDECREF(list);
-    return state < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* count(text: str) -> (capitals, digits, exclamation marks, quoted lines) | None: the first two in the first 2,000
