@@ -7,14 +7,15 @@ Without a compiler, or without Python's headers, the build goes on without it, a
 from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
-NAMES = ("module", "ngrams", "views", "links", "relations", "headers", "tags", "attributes", "anchors", "hidden", "html")
+NAMES = ("module", "ngrams", "views", "links", "relations", "headers", "tags", "attributes", "anchors", "hidden", "html",
+         "rulehtml", "ruletext", "rulewords", "rulefacts")
 
 setup(
     ext_modules=[
         Extension(
             "mailfilter._kernel",
             [f"{NATIVE}/{name}.c" for name in NAMES],
-            depends=[f"{NATIVE}/kernel.h", f"{NATIVE}/html.h"],
+            depends=[f"{NATIVE}/kernel.h", f"{NATIVE}/html.h", f"{NATIVE}/rulehtml.h"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             py_limited_api=True,
             optional=True,

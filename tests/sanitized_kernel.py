@@ -91,12 +91,17 @@ def main() -> int:
             return start_again(build(Path(folder)))
     load(os.environ[BUILT])
     from mailfilter import FilterChain, Message, kernel
+    from mailfilter.ruleset.evals.htmlfacts import html_facts
+    from mailfilter.ruleset.facts import Facts
+    from mailfilter.ruleset.rules import Domains
+    from mailfilter.ruleset.uris import UriFinder
 
     assert kernel.native is not None
-    chain, count = FilterChain(stateless=True), 0
+    chain, finder, count = FilterChain(stateless=True), UriFinder(Domains(frozenset(), frozenset())), 0
     for _, raw in mails(args):
         message = Message(raw)
-        _ = message.readings(), chain.check(message)
+        facts = Facts(message, finder)
+        _ = message.readings(), chain.check(message), facts.paragraphs, facts.uris, html_facts(facts)
         count += 1
     print(f"{count} mails, no fault")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..kernel import native
 from ..mime.charsets import decode_text
 from ..mime.part import Part
 
@@ -38,8 +39,13 @@ def characters(data: bytes, charset: str) -> str:
     return text if known and good else decode_text(data, "windows-1252")[0]
 
 
-def normalised(text: str) -> str:
-    """Blank lines end a paragraph; within one every run of white space is one blank."""
+def normalised(text: str) -> bytes:
+    """Blank lines end a paragraph; within one every run of white space is one blank.  In UTF-8."""
+    done = native.rule_paragraphs(text) if native is not None else None
+    return _normalised(text) if done is None else done
+
+
+def _normalised(text: str) -> bytes:
     out = []
     for paragraph in _PARAGRAPH.split(text):
         words = " ".join(paragraph.split())
@@ -48,7 +54,7 @@ def normalised(text: str) -> str:
             continue
         before = " " if paragraph[0].isspace() else ""
         out.append(before + words + " " if paragraph[-1].isspace() else before + words)
-    return "\n".join(out)
+    return "\n".join(out).encode("utf-8", "replace")
 
 
 def split_lines(text: bytes) -> list[bytes]:

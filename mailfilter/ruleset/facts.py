@@ -42,6 +42,7 @@ class Facts:
         self.derived: dict[Callable[..., Any], Any] = {}
         """What functions of eval rules found out, by the function that did."""
         self._html_uris: list[str] = []
+        self._pages: dict[Part, HtmlText] = {}
         self._fields: dict[str, str | None] = {}
         self._decoded: dict[tuple[str, str], str] = {}
         self._mailboxes: dict[str, list[Mailbox]] = {}
@@ -83,36 +84,47 @@ class Facts:
         return tuple([part for part in self.message.parts if part.is_text or not part.is_container])
 
     @cached_property
+    def kinds(self) -> list[tuple[Part, str]]:
+        """The leaves, and as what rules see each (`effective_type`)."""
+        return [(part, effective_type(part)) for part in self.leaves]
+
+    @cached_property
+    def sources(self) -> dict[Part, str]:
+        """The HTML parts as they are decoded, CRLF made LF."""
+        return {part: _characters(part.data, part.charset) for part, kind in self.kinds if kind == "text/html"}
+
+    @cached_property
     def paragraphs(self) -> list[bytes]:
         """The rendered text: the subject, then paragraphs with single blanks, each line with its line end."""
         pieces = []
-        for part in self.leaves:
-            kind = effective_type(part)
-            text = self._rendered(part, kind) if kind in ("text/plain", "text/html") else None
-            pieces.append("" if text is None else text[:MAX_TEXT])
-        text = normalised("\n".join(pieces)) if len(pieces) > 1 else normalised(pieces[0]) if pieces else ""
+        for part, kind in self.kinds:
+            text = self._rendered(part, kind) if kind in ("text/plain", "text/html") else ""
+            pieces.append(text[:MAX_TEXT])
         subject = self.field("subject:last") or ""
-        return split_lines((subject.encode("latin-1") or b"\n") + text.encode("utf-8", "replace"))
+        return split_lines((subject.encode("latin-1") or b"\n") + normalised("\n".join(pieces)))
 
     def _rendered(self, part: Part, kind: str) -> str:
         data = part.data
         if part.depth and len(data) > MAX_LINE and part.encoding in ("", "7bit", "8bit", "binary"):
             data = cut_lines(data)
-        text = characters(data, part.charset)
-        if "\r" in text:
-            text = text.replace("\r\n", "\n")
         if kind == "text/plain":
-            return text
-        html = HtmlText(text)
+            return _characters(data, part.charset)
+        html = self.page(part) if data is part.data else HtmlText(_characters(data, part.charset))
         self._html_uris += html.uris
         return html.text
+
+    def page(self, part: Part) -> HtmlText:
+        """An HTML part rendered, its long lines not cut."""
+        page = self._pages.get(part)
+        if page is None:
+            page = self._pages[part] = HtmlText(self.sources[part])
+        return page
 
     @cached_property
     def chunks(self) -> list[bytes]:
         """The decoded text parts, HTML as it stands, in pieces of at most 4096 octets."""
         found: list[bytes] = []
-        for part in self.leaves:
-            kind = effective_type(part)
+        for part, kind in self.kinds:
             if kind in ("text/plain", "text/html") or (kind.startswith("message/") and not part.children):
                 data = part.data[:MAX_RAW]
                 found += pieces_of(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
@@ -121,7 +133,7 @@ class Facts:
     @cached_property
     def uris(self) -> list[bytes]:
         """Every form of every URI, those of HTML and those that mail programs make of plain text."""
-        text = b"".join(self.paragraphs).decode("latin-1")
+        text = b"".join(self.paragraphs)
         html = [octets(uri) for uri in self._html_uris]
         return [uri.encode("latin-1", "replace") for uri in self.finder.of(html, text)]
 
@@ -225,6 +237,12 @@ class Facts:
             else:
                 found.append(latin1.lstrip(" \t") + "\n" if raw else self.decoded(low, latin1))
         return found
+
+
+def _characters(data: bytes, charset: str) -> str:
+    """A part's text, CRLF made LF."""
+    text = characters(data, charset)
+    return text.replace("\r\n", "\n") if "\r" in text else text
 
 
 ORIGINATING = ("x-yahoo-post-ip", "x-originating-ip", "x-apparently-from", "x-senderip", "x-aol-ip")

@@ -2,13 +2,15 @@
 
 This is not what a reader sees (`mailfilter.mime.html` renders that).  Rules of SpamAssassin are written for the text
 that its own rendering makes: tags vanish without a trace except those of `_BREAKS`; script and style are dropped.
-One pass over ``source.split("<")``, linear in its size.
+One pass over ``source.split("<")``, linear in its size; the kernel in C does the same (``native/ruletext.c``).
 """
 
 from __future__ import annotations
 
 import re
 from html import unescape
+
+from ..kernel import native
 
 MAX_URI = 8192
 MAX_URIS = 5_000
@@ -46,18 +48,29 @@ class HtmlText:
     __slots__ = ("_at", "_breaks", "_chunks", "base", "text", "uris")
 
     def __init__(self, source: str) -> None:
+        self.uris: dict[str, None] = {}
+        self.base = ""
+        found = native.rule_text(source) if native is not None else None
+        text = self._run(source) if found is None else self._taken(*found)
+        self.text = unescape(text) if "&" in text else text
+
+    def _taken(self, text: str, found: list[str | tuple[str, str]]) -> str:
+        """What the kernel found: URIs as they stand in attributes, and tags in which more is to be looked at."""
+        for item in found:
+            if len(self.uris) >= MAX_URIS:
+                break
+            if isinstance(item, str):
+                self._keep("", unescape(item) if "&" in item else item)
+            else:
+                self._collect(*item)
+        return text
+
+    def _run(self, source: str) -> str:  # noqa: PLR0912
         source = source.replace("&nbsp;", " ").replace("\r", " ").replace("\n", " ")
         if not source.isascii():
             source = source.replace("\u201c", '"').replace("\u201d", '"')
-        self.uris: dict[str, None] = {}
-        self.base = ""
-        self._chunks = source.split("<")
+        self._chunks = chunks = source.split("<")
         self._at = 1
-        text = self._run()
-        self.text = unescape(text) if "&" in text else text
-
-    def _run(self) -> str:  # noqa: PLR0912
-        chunks = self._chunks
         out = [chunks[0]]
         after_break = False
         size = len(chunks)
@@ -158,11 +171,15 @@ class HtmlText:
                 refresh = _ATTRIBUTES["http-equiv"].search(attributes)
                 target = _REFRESH.search(uri)
                 uri = target[1].strip() if refresh and "refresh" in refresh[0].lower() and target else ""
-            uri = uri.strip(_BLANK)[:MAX_URI].replace("\ufeff", "")
-            if name == "base":
-                self._set_base(uri)
-            if uri:
-                self.uris[resolve(self.base, uri)] = None
+            self._keep(name, uri)
+
+    def _keep(self, name: str, uri: str) -> None:
+        """Note a URI out of the tag ``name``, references in it decoded."""
+        uri = uri.strip(_BLANK)[:MAX_URI].replace("\ufeff", "")
+        if name == "base":
+            self._set_base(uri)
+        if uri:
+            self.uris[resolve(self.base, uri)] = None
 
     def _set_base(self, uri: str) -> None:
         if _STANDARD.match(uri):

@@ -10,15 +10,20 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from ..kernel import native
 from .headertext import is_host
 from .rules import Domains
 
 MAX_URI = 8192
 MAX_URIS = 5_000
+MAX_WORD = 300
+"""Characters of a word of which is remembered what URIs are in it."""
 
 _END = r"><\"`}\]{\[|\s\x1b\xa0"
 _MAIL_END = _END + r",('\x80-\xff"
-_CANDIDATE = re.compile(r"https?://|ftp://|www|mailto:|ftp\.|.@.|[a-z\d]\.[a-z\d]", re.I)
+_CANDIDATE = re.compile(r"https?://|ftp://|www|mailto:|ftp\.|.@.", re.I)
+_NAMES = re.compile(r"[a-z\d]\.[a-z\d]", re.I)
+_DOMAIN = re.compile(r"[a-z\d._-]\.[a-z][a-z\d-]", re.I)
 _FOUND = re.compile(
     rf"(?:\b|(?<=[><\"'`,{{\[(|]))(?:"
     rf"((?:(?:https?|ftp)://|(?:www\d{{0,2}}|ftp)\.)[^{_END}]{{1,2048}})(?=[{_END}]|\Z)"
@@ -50,28 +55,41 @@ class UriFinder:
         self.domains = domains
         self.redirectors = tuple(redirectors)
         self._canonical = lru_cache(4096)(self._canonicalise)
+        self._leading = lru_cache(4096)(self._canonical_of_text)
+        self._in_short_word = lru_cache(4096)(self._in_word)
 
-    def of(self, html: Iterable[str], text: str) -> list[str]:
+    def of(self, html: Iterable[str], text: bytes) -> list[str]:
         """All forms of the URIs of HTML parts, as written, and of the rendered text; each once."""
         found: dict[str, None] = {}
         for uri in self.in_text(text):
-            forms = self._canonical(uri)
-            if any(self.domain_of(form) for form in forms):
-                found.update(dict.fromkeys(forms))
+            found.update(dict.fromkeys(self._leading(uri)))
         for uri in html:
             found.update(dict.fromkeys(self._canonical(uri)))
         return list(found)
 
-    def in_text(self, text: str) -> list[str]:
+    def in_text(self, text: bytes) -> list[str]:
         """URIs that mail programs make of plain text, with the scheme that they add."""
         seen: dict[str, str] = {}
-        for token in text.split():
-            if ("." in token or "@" in token or "://" in token) and _CANDIDATE.search(token):
-                for match in _FOUND.finditer(token):
-                    raw = _AFTER_PAREN.sub(r"\1", match[1] or match[2] or match[3]).rstrip(_PUNCTUATION)
-                    if raw not in seen and len(seen) < MAX_URIS:
-                        seen[raw] = self._with_scheme(raw, match)
+        words = native.rule_words(text) if native is not None else _words(text)
+        for word in dict.fromkeys(words):
+            for raw, uri in self._in_short_word(word) if len(word) <= MAX_WORD else self._in_word(word):
+                if raw not in seen and len(seen) < MAX_URIS:
+                    seen[raw] = uri
         return [uri for uri in seen.values() if uri]
+
+    def _in_word(self, word: str) -> tuple[tuple[str, str], ...]:
+        """What looks like a URI in a word, and what becomes of it, ``""`` if it is none."""
+        found: dict[str, str] = {}
+        for match in _FOUND.finditer(word):
+            raw = _AFTER_PAREN.sub(r"\1", match[1] or match[2] or match[3]).rstrip(_PUNCTUATION)
+            if raw not in found and len(found) < MAX_URIS:
+                found[raw] = self._with_scheme(raw, match)
+        return tuple(found.items())
+
+    def _canonical_of_text(self, uri: str) -> tuple[str, ...]:
+        """All forms of a URI, none if no form of it leads to a host that is valid."""
+        forms = self._canonical(uri)
+        return forms if any(map(self.domain_of, forms)) else ()
 
     def _with_scheme(self, raw: str, match: re.Match[str]) -> str:
         """A found URI with its scheme, ``""`` if it is none."""
@@ -210,6 +228,16 @@ class UriFinder:
             if bare and not self.is_domain(host):
                 found.append(f"http://www.{bare[1]}.com{rest}")
         return found
+
+
+def _words(text: bytes) -> list[str]:
+    """Words between white space that may hold a URI (the kernel's ``rule_words``)."""
+    return [
+        word
+        for word in text.decode("latin-1").split()
+        if ("." in word or "@" in word or "://" in word)
+        and (_CANDIDATE.search(word) or (_NAMES.search(word) and _DOMAIN.search(word)))
+    ]
 
 
 def _dotted(numbers: list[str]) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from html import unescape
 
-from ..bodytext import characters, effective_type
+from ...kernel import native
 from ..facts import Facts
 from ..htmltext import HtmlText, _is_open
 
@@ -35,7 +34,7 @@ class HtmlFacts:
     """
 
     is_html: bool = False
-    elements: Counter[str] = field(default_factory=Counter)
+    elements: dict[str, int] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
     anchors: list[str] = field(default_factory=list)
     titles: list[str] = field(default_factory=list)
@@ -50,19 +49,40 @@ class HtmlFacts:
 def html_facts(facts: Facts) -> HtmlFacts:
     """Read every HTML part of a mail."""
     found = HtmlFacts()
-    for part in facts.leaves:
-        if effective_type(part) == "text/html":
-            source = characters(part.data, part.charset).replace("\r\n", "\n")
-            found.is_html = True
-            found.length += len(source)
+    for source in facts.sources.values():
+        found.is_html = True
+        found.length += len(source)
+        walked = native.rule_facts(source, found.elements) if native is not None else None
+        if walked is None:
             _Walk(source, found)
+        else:
+            _take(found, *walked)
     return found
+
+
+def _take(
+    found: HtmlFacts, elements: dict[str, int], comments: list[tuple[str, int]], anchors: list[str], titles: list[str],
+    images: list[tuple[str, str]], sizes: list[str], embeds: bool, mailto: bool, frame_source: bool,
+) -> None:  # fmt: skip
+    """Add what the kernel saw in one source (``native/rulefacts.c``)."""
+    found.elements = elements
+    for whole, rest in comments:
+        text = whole[:MAX_PIECE]
+        _keep(found.comments, text[: len(text) - rest] if rest else text)
+    for text in anchors:
+        _keep(found.anchors, unescape(text))
+    for text in titles:
+        _keep(found.titles, unescape(text))
+    found.area += sum([_pixels(width, height) for width, height in images])
+    found.largest = max([found.largest, *map(_size, set(sizes))])
+    found.embeds |= embeds
+    found.mailto_form |= mailto
+    found.iframe_source |= frame_source
 
 
 def html_letters(facts: Facts) -> int:
     """Characters of the text that all HTML parts show, blanks left out."""
-    sources = [characters(part.data, part.charset) for part in facts.leaves if effective_type(part) == "text/html"]
-    return sum(len("".join(HtmlText(source).text.split())) for source in sources)
+    return sum([len("".join(facts.page(part).text.split())) for part in facts.sources])
 
 
 class _Walk(HtmlText):
@@ -110,7 +130,8 @@ class _Walk(HtmlText):
 
     def _tag(self, name: str, ends: bool, attributes: str) -> None:
         found = self._found
-        found.elements[name] = max(found.elements[name] - 1, 0) if ends else found.elements[name] + 1
+        count = found.elements.get(name, 0)
+        found.elements[name] = max(count - 1, 0) if ends else count + 1
         if name == "a":
             if self._anchor is not None:
                 _keep(found.anchors, unescape("".join(self._anchor)))
@@ -144,7 +165,11 @@ def _area(attributes: str) -> int:
     values = _values(attributes)
     if "width" not in values or "height" not in values:
         return 0
-    return _side(values["width"], 800) * _side(values["height"], 600)
+    return _pixels(values["width"], values["height"])
+
+
+def _pixels(width: str, height: str) -> int:
+    return _side(width, 800) * _side(height, 600)
 
 
 def _side(text: str, window: int) -> int:
