@@ -23,7 +23,8 @@ MAX_LINE = 100_000
 
 _COMMENT = re.compile(r"(?<!\\)#.*")
 _PLUGIN = "Mail::SpamAssassin::Plugin::"
-_CONF = "Mail::SpamAssassin::Conf::"
+_CONF = "Mail::SpamAssassin::Conf"
+_FEATURES = ("feature_", "has_", "perl_min_version_")
 _RENAMED = {"Dmarc": "DMARC", "WhiteListSubject": "WelcomeListSubject"}
 
 
@@ -152,10 +153,11 @@ class Reader:
             return _plugin(argument) in self.plugins
         if function not in ("can", "has"):
             raise KeyError(f"unknown function {function}()")
-        if argument.startswith(_CONF):
-            return argument.removeprefix(_CONF) not in self.lacks
         module, _, name = argument.rpartition("::")
-        return _plugin(module) in self.plugins and name not in self.lacks
+        module = "Conf" if module == _CONF else _plugin(module)
+        if name in self.lacks or not (module == "Conf" or module in self.plugins):
+            return False
+        return not name.startswith(_FEATURES) or name in language()["features"].get(module, ())
 
     def _include(self, rest: str, path: Path, place: Place, depth: int) -> Iterator[Line]:
         self.includes += 1

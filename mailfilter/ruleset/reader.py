@@ -46,6 +46,7 @@ def _finish(builder: RuleBuilder, faults: list[Fault], reader: Reader) -> RuleSe
     rules = _put_together(builder)
     rules = {name: _expanded(rule, rules) for name, rule in rules.items()}
     faults += _unanswered(rules)
+    faults += _unheeded(builder, rules)
     _check_names(builder, rules)
     faults += _unsupported(rules)
     faults += _metas(rules)
@@ -119,6 +120,17 @@ def _unanswered(rules: dict[str, Rule]) -> list[Fault]:
         rules[name] = replace(rule, pattern=None)
         detail = ", ".join(f"%{{{word}}}" for word in missing)
         found.append(Fault(rule.place, name, Severity.UNSUPPORTED, "uses text that no rule captures", detail))
+    return found
+
+
+def _unheeded(builder: RuleBuilder, rules: dict[str, Rule]) -> list[Fault]:
+    """Take the pattern from mimeheader rules with flags that change what they look at, which is not done here."""
+    found = []
+    for name, (tflags, place) in builder.tflags.items():
+        unheeded = sorted(flag for flag in tflags if flag == "concat" or flag.startswith("range="))
+        if unheeded and name in rules and rules[name].kind is Kind.MIMEHEADER:
+            rules[name] = replace(rules[name], pattern=None)
+            found.append(Fault(place, name, Severity.UNSUPPORTED, "flag that is not heeded here", ", ".join(unheeded)))
     return found
 
 

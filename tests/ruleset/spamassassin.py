@@ -31,7 +31,9 @@ def hits(folder: Path, rules: Mapping[str, str], mails: Mapping[str, bytes]) -> 
     for plugins in SITE.glob("*.pre"):
         shutil.copy(plugins, folder / "site")
     for name, text in rules.items():
-        (folder / "rules" / name).write_text(text, "latin-1")
+        path = folder / "rules" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "latin-1")
     for name, raw in mails.items():
         (folder / "mails" / name).write_bytes(raw)
     command = ["perl", str(DRIVER), *(str(folder / name) for name in ("rules", "site", "state"))]
