@@ -7,8 +7,8 @@ Without a compiler, or without Python's headers, the build goes on without it, a
 from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
-NAMES = ("module", "ngrams", "views", "links", "relations", "headers", "tags", "attributes", "anchors", "hidden", "html",
-         "rulehtml", "ruletext", "rulewords", "rulefacts")
+NAMES = ("module", "ngrams", "views", "links", "relations", "headers", "matcher", "tags", "attributes", "anchors",
+         "hidden", "html", "rulehtml", "ruletext", "rulewords", "rulefacts")
 
 setup(
     ext_modules=[

@@ -83,6 +83,7 @@ PyObject *kernel_shorten(PyObject *self, PyObject *data);
 PyObject *kernel_anchors(PyObject *self, PyObject *args);
 PyObject *kernel_walk(PyObject *self, PyObject *args);
 PyObject *kernel_tag(PyObject *self, PyObject *name);
+PyObject *kernel_find(PyObject *self, PyObject *args);
 PyObject *kernel_rule_text(PyObject *self, PyObject *text);
 PyObject *kernel_rule_paragraphs(PyObject *self, PyObject *text);
 PyObject *kernel_rule_words(PyObject *self, PyObject *data);

@@ -17,6 +17,7 @@ static PyMethodDef methods[] = {
     {"anchors", kernel_anchors, METH_VARARGS, "Places where a phrase may stand."},
     {"walk", kernel_walk, METH_VARARGS, "Take HTML apart; None where Python has to."},
     {"tag", kernel_tag, METH_O, "What is known of a tag."},
+    {"find", kernel_find, METH_VARARGS, "A pattern looked for in a text, in so many steps; None where they do not suffice."},
     {"rule_text", kernel_rule_text, METH_O, "HTML rendered for rules, and its URIs; None where Python has to."},
     {"rule_paragraphs", kernel_rule_paragraphs, METH_O, "Text as body rules see it; None for what has no UTF-8."},
     {"rule_words", kernel_rule_words, METH_O, "Words that may hold a URI."},
@@ -25,7 +26,7 @@ static PyMethodDef methods[] = {
 };
 
 /* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
-#define VERSION 4
+#define VERSION 5
 
 static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "VERSION", VERSION); }
 

@@ -1,4 +1,7 @@
-"""The bounded engine: `regex` with a time limit, for patterns that hyperscan cannot decide, and for all without it.
+"""The bounded engine, for patterns that hyperscan cannot decide, and for all without it.
+
+The kernel's matcher looks first, as it needs no clock: it gives up after so many steps.  What it does not decide,
+`regex` does, with a time limit.
 
 Time is given out by a `Budget`: so much for one rule in one mail, and ten times that for all rules of the mail.  A
 rule that takes longer than it may (the engine looks at the clock now and then only) takes it from no other rule.
@@ -10,12 +13,14 @@ import re
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import regex
 
 from .charclasses import PatternError
 from .literals import required
 from .patterns import Pattern
+from .program import find, program
 from .tree import DOT_ALL, FAILURES, codes_of, parse, walk
 
 _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
@@ -34,6 +39,10 @@ RULES_PER_MAIL = 10
 """How many rules may use up their time in one mail before the others go without."""
 
 
+STEPS = 50_000
+"""Steps of the kernel's matcher, a third of a millisecond, after which `regex` decides."""
+UNCOUNTED = 0.0005
+"""Seconds that are not counted."""
 Span = tuple[int, int]
 
 
@@ -58,6 +67,7 @@ class Exact:
     def __init__(self, rule: str, pattern: Pattern) -> None:
         self.rule = rule
         self.pattern = pattern
+        self.is_shown = not rule.startswith("__")
 
     @cached_property
     def compiled(self) -> regex.Pattern[bytes]:
@@ -123,9 +133,18 @@ class Exact:
         start = max(0, span[0] - before) if before >= 0 else 0
         return start, min(len(text), span[1] + after) if after >= 0 and span[1] >= 0 else len(text)
 
-    def count(  # noqa: PLR0912
-        self, text: bytes, most: int, budget: Budget, lines: bool = False, span: Span | None = None
-    ) -> int:
+    @cached_property
+    def programs(self) -> dict[tuple[bool, bool], bytes | None]:
+        """What the kernel's matcher runs, as far as made: by whether for lines and whether matches are counted."""
+        return {}
+
+    def _program(self, lines: bool, many: bool) -> bytes | None:
+        key = lines, many
+        if key not in self.programs:
+            self.programs[key] = program(self.pattern.exact, self.pattern.flags + "m" * lines, many)
+        return self.programs[key]
+
+    def count(self, text: bytes, most: int, budget: Budget, lines: bool = False, span: Span | None = None) -> int:
         """Matches that do not overlap, at most ``most`` (0: all).
 
         ``lines``: the text is one or more lines; ``span``  the first and the last place where matches were seen to
@@ -136,35 +155,42 @@ class Exact:
             if "i" in self.pattern.flags:
                 found += text.count(self.letter.swapcase())
             return min(found, most) if most else found
+        lines = lines and self.in_lines
+        start, stop = self.window(text, span) if span and most == 1 else (0, len(text))
+        written = self._program(lines, most != 1) if find is not None else None
+        end = find(written, text, start, stop, STEPS, most) if find is not None and written is not None else None
+        if end is None:
+            return self._timed(text, most, budget, lines, start, stop)
+        if most != 1:
+            return end
+        if end >= 0 and self.is_shown:
+            budget.shown[self.rule] = (text, end, self)
+        return int(end >= 0)
+
+    def _timed(self, text: bytes, most: int, budget: Budget, lines: bool, start: int, stop: int) -> int:
+        """`count` by `regex`, within the time that is left."""
         left = min(budget.rule - budget.spent.get(self.rule, 0.0), budget.mail)
         if left <= 0:
             budget.cut_off[self.rule] = None
             return 0
-        start = time.thread_time()
+        began = time.thread_time()
         found = 0
         try:
-            compiled = self.compiled_for_lines if lines and self.in_lines else self.compiled
+            compiled = self.compiled_for_lines if lines else self.compiled
             if most == 1:
-                start_at, stop_at = self.window(text, span)
-                match = compiled.search(text, start_at, stop_at, timeout=left)
-                if match is not None:
-                    found = 1
-                    if not self.rule.startswith("__"):
-                        budget.shown[self.rule] = (text, match.end(), self)
+                match = compiled.search(text, start, stop, timeout=left)
+                found = int(match is not None)
+                if match is not None and self.is_shown:
+                    budget.shown[self.rule] = (text, match.end(), self)
             elif len(text) <= SHORT:
                 found = len(compiled.findall(text, timeout=left))
                 found = min(found, most) if most else found
             else:
-                for _ in compiled.finditer(text, timeout=left):
-                    found += 1
-                    if found == most:
-                        break
-        except TimeoutError:
+                found = sum(1 for _ in islice(compiled.finditer(text, timeout=left), most or None))
+        except (TimeoutError, MemoryError, RecursionError, PatternError):
             budget.cut_off[self.rule] = None
-        except (MemoryError, RecursionError, PatternError):
-            budget.cut_off[self.rule] = None
-        used = time.thread_time() - start
-        if used > 0.0005:
+        used = time.thread_time() - began
+        if used > UNCOUNTED:
             budget.spent[self.rule] = budget.spent.get(self.rule, 0.0) + used
             budget.mail -= min(used, left)
         return found

@@ -1,0 +1,85 @@
+"""The kernel's matcher finds what `regex` finds, ends where that ends, and never takes more steps than it may."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailfilter.ruleset.patterns import translate
+from mailfilter.ruleset.program import find, program
+
+pytestmark = pytest.mark.skipif(find is None, reason="needs the C kernel")
+
+PIECES = st.sampled_from(
+    ["a", "b", "B", "[^a]", r"\s", r"\S", r"\W", r"\w", ".", "a|b", "a|ab|b", "[ab]", " ", r"\b", r"\B", "^", "$",
+     r"\A", r"\z", r"\Z", "(?!a)", "(?=b)", "(?<!a)", "(?<=b)", "(?<=ab)", "(?!ab)", "(?=a*b)", "(?i:A)", "(?s:.)",
+     r"\n", r"\d", "(?>a|ab)", "(?>a+)", "aab", r"[\xc3]", r"[^\n]"]
+)  # fmt: skip
+COUNTS = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "*?", "+?", "??", "{1,3}?", "*+"])
+
+
+def _counted(pair: tuple[str, str]) -> str:
+    piece, count = pair
+    return f"(?:{piece}){count}" if count else piece
+
+
+SEQUENCES = st.lists(st.tuples(PIECES, COUNTS).map(_counted), min_size=1, max_size=5).map("".join)
+PATTERNS = st.one_of(
+    SEQUENCES,
+    st.tuples(SEQUENCES, SEQUENCES, COUNTS, SEQUENCES).map(lambda four: f"(?:{four[0]}|{four[1]}){four[2]}{four[3]}"),
+    st.tuples(SEQUENCES, SEQUENCES, SEQUENCES, SEQUENCES).map(
+        lambda four: rf"{four[0]}({four[1]}){four[2]}\1{four[3]}"
+    ),
+)
+TEXTS = st.text(st.sampled_from("aaabbAB  1.\n\xc3"), max_size=40).map(lambda text: text.encode("latin-1"))
+FLAGS = {"i": regex.I, "m": regex.M, "s": regex.S}
+
+
+@settings(max_examples=800, deadline=None)
+@given(PATTERNS, st.sampled_from(["", "i", "m", "s", "im", "ms", "ims"]), TEXTS, st.integers(0, 9), st.integers(0, 9))
+def test_it_finds_what_regex_finds(source: str, flags: str, text: bytes, before: int, after: int) -> None:
+    pattern = translate(source, flags)
+    try:
+        compiled = regex.compile(pattern.exact, regex.V1 | sum(FLAGS[flag] for flag in pattern.flags))
+    except regex.error:
+        return
+    start = min(before, len(text))
+    stop = max(start, len(text) - after)
+    written = program(pattern.exact, pattern.flags)
+    if written is not None:
+        match = compiled.search(text, start, stop)
+        found = find(written, text, start, stop, 20_000, 1)
+        assert found is None or found == (match.end() if match else -1)
+    counted = program(pattern.exact, pattern.flags, many=True)
+    if counted is not None:
+        found = find(counted, text, 0, len(text), 20_000, 0)
+        assert found is None or found == len(compiled.findall(text))
+
+
+def test_steps_are_limited() -> None:
+    written = program(rb"(?:a|aa|a[a])+b\d", "")
+    start = time.thread_time()
+    assert find(written, b"a" * 5_000 + b"b", 0, 5_001, 50_000, 1) is None
+    assert time.thread_time() - start < 1
+    assert find(written, b"xx aab1", 0, 7, 50_000, 1) == 7
+
+
+def test_what_it_does_not_do_is_said() -> None:
+    for source in (rb"(?:a*)*b", rb"(?:(a)|b)+\1", rb"(?=(a))\1", rb"(a)?(?(1)b|c)", rb"(?:abcdefgh){1000}", rb"("):
+        assert program(source, "") is None
+    assert program(rb"a*", "", many=True) is None
+
+
+def test_no_program_makes_it_stumble() -> None:
+    written = bytearray(program(rb"^(a|b)+?(?=c)(?<!d)[xyz]{2,}(q)\2$", "im") or b"")
+    text = b"abcxxyzqq\nab" * 3
+    for place in range(len(written)):
+        for value in (0, 1, 127, 128, 255):
+            broken = bytes(written[:place]) + bytes([value]) + bytes(written[place + 1 :])
+            find(broken, text, 0, len(text), 2_000, 1)
+    for size in range(len(written)):
+        assert find(bytes(written[:size]), text, 0, len(text), 2_000, 1) is None
