@@ -5,6 +5,7 @@ A file that is not there, a condition that cannot be read, an ``if`` without end
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from .rules import Fault, Place, Severity
 MAX_FILE = 16 * 2**20
 """Bytes of one file."""
 MAX_INCLUDES = 200
+MAX_DEPTH = 10
 MAX_LINE = 100_000
 
 _COMMENT = re.compile(r"(?<!\\)#.*")
@@ -78,8 +80,8 @@ class Reader:
         if text is not None:
             yield from self.read_text(text, path)
 
-    def read_text(self, text: str, path: Path, depth: int = 0) -> Iterator[Line]:  # noqa: PLR0912
-        """Directives of ``text``, which stands in ``path``."""
+    def read_text(self, text: str, path: Path, above: tuple[Path, ...] = ()) -> Iterator[Line]:  # noqa: PLR0912
+        """Directives of ``text``, which stands in ``path``; ``above``  the files that include it."""
         name = str(path)
         self.files.append(name)
         stack: list[tuple[bool, Place]] = []
@@ -105,7 +107,7 @@ class Reader:
                 if self.lang.startswith(code.lower()) and code and word:
                     yield Line(word.lower(), rest.strip(), place)
             elif live and word == "include":
-                yield from self._include(rest, path, place, depth)
+                yield from self._include(rest, (*above, path), place)
             elif live and word == "require_version":
                 if rest and rest != "@@VERSION@@" and _number(rest) != language()["version"]:
                     self.fault(place, "file for another version", f"wants SpamAssassin {rest}; the rest is not read")
@@ -153,23 +155,27 @@ class Reader:
             return _plugin(argument) in self.plugins
         if function not in ("can", "has"):
             raise KeyError(f"unknown function {function}()")
-        module, _, name = argument.rpartition("::")
+        module, dots, name = argument.rpartition("::")
+        if not dots:
+            raise KeyError(f"{function}() needs a module's function, A::b, not {argument!r}")
         module = "Conf" if module == _CONF else _plugin(module)
         if name in self.lacks or not (module == "Conf" or module in self.plugins):
             return False
         return not name.startswith(_FEATURES) or name in language()["features"].get(module, ())
 
-    def _include(self, rest: str, path: Path, place: Place, depth: int) -> Iterator[Line]:
+    def _include(self, rest: str, above: tuple[Path, ...], place: Place) -> Iterator[Line]:
         self.includes += 1
+        other = Path(os.path.normpath(above[-1].parent / rest))
         if not rest:
             self.fault(place, "syntax", "include without a file")
-        elif depth >= 10 or self.includes > MAX_INCLUDES:
+        elif str(other) in map(os.path.normpath, above):
+            self.fault(place, "includes in a ring", rest)
+        elif len(above) > MAX_DEPTH or self.includes > MAX_INCLUDES:
             self.fault(place, "includes too deep", rest)
         else:
-            other = path.parent / rest
             text = self._text(other, place)
             if text is not None:
-                yield from self.read_text(text, other, depth + 1)
+                yield from self.read_text(text, other, above)
 
     def _text(self, path: Path, place: Place) -> str | None:
         try:

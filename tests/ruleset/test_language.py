@@ -190,3 +190,20 @@ def test_flags_of_mimeheader_rules_that_are_not_heeded_are_reported(flag: str) -
     compiled = CompiledRules(rules, cache="", fast=False)
     assert compiled.unknown == {"A"}
     assert set(compiled.run(Message(b"Subject: x\n\nx\n")).hits) == {"C"}
+
+
+def test_a_file_that_includes_itself_is_read_once(tmp_path: Path) -> None:
+    for name, other in (("a.cf", "more/b.cf"), ("more/b.cf", "../a.cf")):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"body OF_{path.stem.upper()} /x/\ninclude {other}\n")
+    rules = read_rules([tmp_path / "a.cf"])
+    assert set(rules.rules) == {"OF_A", "OF_B"}
+    assert [(fault.reason, fault.place.line) for fault in rules.faults] == [("includes in a ring", 2)]
+
+
+@pytest.mark.parametrize("condition", ["can(nonsense)", "has()", "plugin(", "1 +"])
+def test_a_condition_that_makes_no_sense_is_an_error(condition: str) -> None:
+    rules = read_text(f"if {condition}\nbody A /x/\nelse\nbody B /x/\nendif\n")
+    assert [(fault.reason, fault.place.line) for fault in rules.errors] == [("condition cannot be read", 1)]
+    assert set(rules.rules) == {"B"}
