@@ -97,7 +97,9 @@ class Trust:
 
     def ours(self, ip: str, name: str = "") -> bool:
         """Whether a host is one of our own; private addresses always are."""
-        return is_private(ip) or _within(ip, (*self.networks, *self.submission)) or named(name, self.hosts)
+        if is_private(ip) or named(name, self.hosts):
+            return True
+        return bool(self.networks or self.submission) and _within(ip, (*self.networks, *self.submission))
 
     def forwards(self, ip: str, name: str = "") -> bool:
         """Whether a host is a known forwarder."""
@@ -150,9 +152,17 @@ def _names(texts: Iterable[str], key: str, faults: list[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-@lru_cache(maxsize=4096)
+_PRIVATE_FIRST = frozenset({"10", "100", "127", "169", "172", "192"})
+"""First numbers of the private networks of IPv4."""
+
+
 def is_private(ip: str) -> bool:
     """Whether an address is of a private network or of the host itself."""
+    return (":" in ip or ip.partition(".")[0] in _PRIVATE_FIRST) and _is_private(ip)
+
+
+@lru_cache(maxsize=4096)
+def _is_private(ip: str) -> bool:
     return _within(ip, PRIVATE)
 
 
@@ -243,17 +253,19 @@ def hops(lines: Iterable[str]) -> Iterator[tuple[int, Hop | None]]:
         relay = parse_received(line)
         if relay is None or not relay.ip:
             yield number, None
-        elif relay == FETCHED_LINE:
+        elif relay is FETCHED_LINE:
             yield number, FETCHED
-        elif relay != IGNORED:
+        elif relay is not IGNORED:
             yield number, Hop(relay.ip, verified(relay.rdns, line), relay.helo, relay.auth)
 
 
 def verified(name: str, line: str) -> str:
     """A reverse name where the field gives it apart from what the client said: ``helo (name [address])``."""
-    if not name or f"({name} [" not in line.replace(". [", " [") or "may be forged" in line:
+    if not name:
         return ""
-    return name
+    if ". [" in line:
+        line = line.replace(". [", " [")
+    return name if f"({name} [" in line and "may be forged" not in line else ""
 
 
 def before(mail: Mail, path: Path, most: int) -> tuple[str, ...]:

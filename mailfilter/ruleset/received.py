@@ -138,6 +138,7 @@ class Shapes(NamedTuple):
     trigger: str
     hop: Callable[[str, Told], Relay | None]
     """What the first of the shapes that a line has makes of it, `None` if it has none of them."""
+    shapes: tuple[Shape, ...]
 
 
 def _shapes(trigger: str, *shapes: Shape) -> Shapes:
@@ -152,7 +153,7 @@ def _shapes(trigger: str, *shapes: Shape) -> Shapes:
         match = match_form(line)
         return make(match, told) if match else None
 
-    return Shapes(trigger, hop)
+    return Shapes(trigger, hop, shapes)
 
 
 def _bare(pattern: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -46,19 +45,19 @@ class Relays(NamedTuple):
 
     def trusted_text(self) -> str:
         """``X-Spam-Relays-Trusted``"""
-        return " ".join(relay.shown(number < self.internal) for number, relay in enumerate(self.trusted))
+        return " ".join([relay.shown(number < self.internal) for number, relay in enumerate(self.trusted)])
 
     def untrusted_text(self) -> str:
         """``X-Spam-Relays-Untrusted``"""
-        return " ".join(relay.shown(False) for relay in self.untrusted)
+        return " ".join([relay.shown(False) for relay in self.untrusted])
 
     def internal_text(self) -> str:
         """``X-Spam-Relays-Internal``"""
-        return " ".join(relay.shown(True) for relay in self.trusted[: self.internal])
+        return " ".join([relay.shown(True) for relay in self.trusted[: self.internal]])
 
     def external_text(self) -> str:
         """``X-Spam-Relays-External``"""
-        return " ".join(relay.shown(False) for relay in (*self.trusted[self.internal :], *self.untrusted))
+        return " ".join([relay.shown(False) for relay in (*self.trusted[self.internal :], *self.untrusted)])
 
 
 def relays(
@@ -72,49 +71,92 @@ def relays(
     trusted: list[Relay] = []
     untrusted: list[Relay] = []
     unparseable = first = internal = 0
-    for relay, name, written in _hops(received, originating, envelope):
-        first += not untrusted and written
+    handed_in = False
+    for relay, line in _hops(received, originating, envelope):
+        first += not untrusted and line is not None
         if relay is None:
             unparseable += 1
-        elif relay == FETCHED:
+        elif relay is FETCHED:
             if not untrusted:
                 trusted.clear()
-                internal = 0
-        elif relay != IGNORED:
-            relay = relay._replace(msa=True) if trust.submits(relay.ip) else relay
-            ours = bool(relay.auth) or trust.ours(relay.ip, name) or any(hop.msa for hop in trusted)
-            if not untrusted and (ours or trust.forwards(relay.ip, name)):
-                internal += ours and internal == len(trusted)
-                trusted.append(relay)
-            else:
-                first -= not untrusted and written
-                untrusted.append(relay)
+                internal, handed_in = 0, False
+        elif relay is not IGNORED:
+            if trust.submission and trust.submits(relay.ip):
+                relay = relay._replace(msa=True)
+            if not untrusted:
+                name = relay.rdns if line is None else verified(relay.rdns, line)
+                ours = handed_in or bool(relay.auth) or trust.ours(relay.ip, name)
+                if ours or trust.forwards(relay.ip, name):
+                    internal += ours and internal == len(trusted)
+                    trusted.append(relay)
+                    handed_in |= relay.msa
+                    continue
+                first -= line is not None
+            untrusted.append(relay)
     return Relays(tuple(trusted), tuple(untrusted), unparseable, first, internal)
 
 
 def _hops(
     received: Iterable[str], originating: str, envelope: Envelope | None
-) -> Iterator[tuple[Relay | None, str, bool]]:
-    """Each hop with its verified name, and whether a Received field tells of it."""
+) -> Iterator[tuple[Relay | None, str | None]]:
+    """Each hop and the Received field that tells of it; `None` where the SMTP session does."""
     if envelope is not None and envelope.client_ip:
         client, name = str(envelope.client_ip), envelope.client_name or ""
         auth = "ESMTPA" if envelope.auth_user else ""
-        yield Relay(client, name, clean(envelope.helo or ""), envfrom=envelope.mail_from, auth=auth), name, False
+        yield Relay(client, name, clean(envelope.helo or ""), envfrom=envelope.mail_from, auth=auth), None
     for line in islice(received, MAX_RECEIVED):
-        relay = parse_received(line)
-        yield relay, verified(relay.rdns, line) if relay is not None else "", True
+        yield parse_received(line), line
     if originating:
-        yield parse_received(f"from X-Originating-IP: {originating}"), "", True
+        line = f"from X-Originating-IP: {originating}"
+        yield parse_received(line), line
 
 
 def parse_received(line: str) -> Relay | None:
     """The hop that a Received field tells of; `IGNORED`, `FETCHED`, or `None` if it cannot be told."""
-    return _parsed(" ".join(line[:4096].split()))
+    line = " ".join(line[:4096].split())
+    usual = _usual(line)
+    return usual if usual is not None else _parsed_at_length(line)
 
 
-@lru_cache(maxsize=256)
-def _parsed(line: str) -> Relay | None:
-    """The hop of a line with single blanks, kept for who asks for the same mail's hops again."""
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]"
+_DOTTED = r"(?:\d{1,3}\.){3}\d{1,3}"
+_CIPHER = r"version=[\w.]+ cipher=[\w-]+ bits=[\d/]+"
+_HANDED = (
+    rf"\((?:(?!softdnserr )({_NAME})\.? )?\[({_DOTTED})\]\) by ({_NAME})(?: \((?:Postfix|\d[A-Za-z\d./+-]*)\))?"
+    rf" with (SMTPS?|ESMTPS?A?) id (?!SMTP|QMQP)<?([\w.@-]{{3,}})>?(?: \({_CIPHER}(?: verify=\w+)?\))?"
+    rf"(?: for <[^\s<>()]+>)?(?: \(Google Transport Security\)| \({_CIPHER}\))?"
+)
+_TAKEN = rf"\[{_DOTTED}\] by {_NAME} with (?:IMAP|POP3) \(fetchmail-[\d.]+\) for [\w.@-]+ \(\w+-drop\)"
+_WHEN = r"(?:\w{3}, )?\d+ \w{3} \d{4} [\d:]+ [-+]\d{4}(?: \([A-Z]+\))?"
+_USUAL = re.compile(rf"from ({_NAME}) (?:{_HANDED}|{_TAKEN})(?:; {_WHEN})?;?\Z", re.A)
+_UNUSUAL = ("exim", "smtpsvc", "hotmail.msn", "envelope-", "return-path", " id (", " by id ")
+"""Texts for which another shape may come before."""
+
+
+def _usual(line: str) -> Relay | None:
+    """The hop of a line as Postfix, sendmail, Google and fetchmail write them, `None` for others.
+
+    Whatever this takes, the shapes give the same for: they only take longer.
+    """
+    match = _USUAL.match(line)
+    if match is None:
+        return None
+    lower = line.lower()
+    for text in _UNUSUAL:
+        if text in lower:
+            return None
+    helo, rdns, ip, by, protocol, number = match.groups("")
+    if not ip:
+        return FETCHED
+    if not rdns and protocol == "SMTPS":
+        return None  # for qmail's shape the name greeted with is the verified one too
+    if len(rdns) == len("unknown") and rdns.lower() == "unknown":
+        rdns = ""
+    return Relay(ip, rdns, helo, by, id=number, auth=protocol if protocol[-1] == "A" else "")
+
+
+def _parsed_at_length(line: str) -> Relay | None:
+    """The hop by the first shape that the line has."""
     while line.endswith(";"):
         line = line[:-1].rstrip()
     if not line[:6].lower().startswith(("from ", "(from ")):
@@ -163,7 +205,7 @@ def _undated(line: str) -> str:
 
 def _from(line: str, told: Told) -> Relay | None:
     """A line that starts with ``from ``, which is cut off."""
-    for trigger, hop_of in SHAPES:
+    for trigger, hop_of, _ in SHAPES:
         if trigger in line and (hop := hop_of(line, told)) is not None:
             return hop
     if " by " in line and any(shape.match(line) for shape in NO_HOP):
