@@ -9,8 +9,8 @@ settings (``[checks] plugins``); `mailfilter.testing.check_contract` holds it to
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Container, Generator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from ..envelope import Envelope
 from ..lookups import Answer, Question
@@ -53,6 +53,18 @@ class LookupCheck(Protocol):
 
     def ask(self, mail: Mail) -> Asking:
         """Start the dialogue about one mail."""
+        ...
+
+
+@runtime_checkable
+class QuietCheck(LookupCheck, Protocol):
+    """A lookup check that can tell when there is nothing to ask: no dialogue is started then."""
+
+    def unasked(self, mail: Mail, answered: Container[type[Any]]) -> Findings | None:
+        """What `ask` would find about a mail without a usable answer, or ``None`` where it has to be asked.
+
+        ``answered``  the kinds of questions that somebody answers.
+        """
         ...
 
 

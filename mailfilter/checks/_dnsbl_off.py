@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..symbols import Symbol, declared_by
+from collections.abc import Container
+from typing import Any
+
+from ..symbols import Findings, Symbol, declared_by
 from . import Asking, Mail
 
 
@@ -17,4 +20,11 @@ class NoLists:
     def ask(self, mail: Mail) -> Asking:
         """No round at all."""
         yield from ()
-        return (Symbol("DNSBL_NOT_ASKED", 1.0, "no list is configured"),)
+        return _NO_LIST
+
+    def unasked(self, mail: Mail, answered: Container[type[Any]]) -> Findings:
+        """The same."""
+        return _NO_LIST
+
+
+_NO_LIST = (Symbol("DNSBL_NOT_ASKED", 1.0, "no list is configured"),)

@@ -7,7 +7,8 @@ A result is evidence only where DNS told.  What was asked and not told is ``AUTH
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from typing import Any
 
 from ..authentication.dkim import FROM_UNSIGNED, DkimAnswer
 from ..authentication.dmarc import SPF_OPEN, DmarcAnswer, DmarcResult, Policy
@@ -27,6 +28,8 @@ UNKNOWN = "AUTH_UNKNOWN"
 NOT_ASKED = "AUTH_NOT_ASKED"
 RESULTS = "AUTH_RESULTS"
 """Symbol whose evidence is the value of an Authentication-Results field, without our name."""
+
+_NOBODY = (Symbol(NOT_ASKED, 1.0, "no resolver is configured"),)
 
 LONG_KEY = 2048
 """Bits that an RSA key ought to have (RFC 8301 section 3.2); from 1024 on a signature holds all the same."""
@@ -79,13 +82,16 @@ class AuthenticationCheck:
         self._clock = clock
         self.symbols = declared_by(self.name)
 
-    def ask(self, mail: Mail) -> Asking:
-        """All methods side by side."""
+    def unasked(self, mail: Mail, answered: Container[type[Any]] = ()) -> Findings | None:
+        """Nothing where the sender is not looked at, and of every mail the same where there is nobody to ask."""
         if not self.enabled or mail.envelope.auth_user or mail.envelope.direction != "inbound":
             return ()
-        nobody = (Symbol(NOT_ASKED, 1.0, "no resolver is configured"),)
-        if not (self.asking or self.trusted_results):
-            return nobody
+        return None if self.asking or self.trusted_results else _NOBODY
+
+    def ask(self, mail: Mail) -> Asking:
+        """All methods side by side."""
+        if (without := self.unasked(mail)) is not None:
+            return without
         path = path_of(mail, self.trust)
         if path.submitted and path.anchored:
             return ()
@@ -95,7 +101,7 @@ class AuthenticationCheck:
         if told and not may_be_softened:
             return relayed(told)
         if not self.asking:
-            return nobody
+            return _NOBODY
         came = mail.envelope.received_at
         found = yield from authenticate(mail, self._clock() if came is None else came, self.tree_walk, path)
         return self._findings(found, through)

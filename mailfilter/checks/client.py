@@ -6,13 +6,13 @@ The host is the first that is not ours, or the one before a known forwarder (`ma
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ..authentication.dialogue import Dialogue, askable, together
 from ..authentication.hosts import Address, HostAnswer, Standing, exchangers, greeting, reverse
 from ..authentication.spf_session import read_address
-from ..symbols import Symbol, declared_by
+from ..symbols import Findings, Symbol, declared_by
 from ..trust import NOBODY, Hop, Path, Trust, is_private, named, path_of
 from . import Asking, Mail
 from ._text import quote
@@ -54,12 +54,16 @@ class ClientCheck:
         self.asking = asking
         self.symbols = declared_by(self.name)
 
-    def ask(self, mail: Mail) -> Asking:
-        """What the way shows, then everything that DNS is asked."""
+    def unasked(self, mail: Mail, answered: Container[type[Any]] = ()) -> Findings | None:
+        """Nothing where the host is not looked at, or nothing is known of it."""
         envelope = mail.envelope
         if envelope.auth_user or envelope.direction != "inbound":
             return ()
-        if not (self.asking or self.trust or envelope.client_ip):
+        return None if self.asking or self.trust or envelope.client_ip else ()
+
+    def ask(self, mail: Mail) -> Asking:
+        """What the way shows, then everything that DNS is asked."""
+        if self.unasked(mail) is not None:
             return ()
         path = path_of(mail, self.trust)
         found = list(_way(path))

@@ -7,8 +7,8 @@ unknown and is worth nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..dnslists import (
     DnsList,
@@ -124,12 +124,18 @@ class DnsblCheck:
                     raise SettingError(f"list {definition.name}", (f"symbol {info.name} has another meaning already",))
         self.symbols = tuple(symbols.values())
 
-    def ask(self, mail: Mail) -> Asking:
-        """One round: all lists about everything at once."""
+    def unasked(self, mail: Mail, answered: Container[type[Any]] = ()) -> Findings | None:
+        """What is said where there is no list, or where the mail is our own."""
         if not self.lists:
             return (Symbol(NOT_ASKED, 1.0, "no list is configured"),)
         if mail.envelope.auth_user or mail.envelope.direction != "inbound":
             return (Symbol(NOT_ASKED, 1.0, "the mail does not come from outside"),)
+        return None
+
+    def ask(self, mail: Mail) -> Asking:
+        """One round: all lists about everything at once."""
+        if (without := self.unasked(mail)) is not None:
+            return without
         found = subjects(mail, self._wanted, self.scope)
         asked: dict[tuple[int, str], list[Subject]] = {}
         for subject in found:

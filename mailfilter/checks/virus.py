@@ -8,7 +8,8 @@ that may hide another: clamd names a single finding, and an encrypted archive ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from typing import Any
 
 from ..lookups import Answer, ScanAnswer, ScanQuestion, ScanState
 from ..message import DefectKind, Message, Part
@@ -51,6 +52,9 @@ _LIMITS = {
 }
 """Caps of the reader that leave something unscanned."""
 
+_NO_SCANNER = "no scanner is configured"
+_UNSCANNED = (Symbol(SYMBOLS[ScanState.DISABLED], 1.0, _NO_SCANNER),)
+
 _Scanned = tuple[str, ScanAnswer]
 """What was scanned, in words, and the answer."""
 
@@ -62,6 +66,10 @@ class VirusCheck:
 
     def __init__(self) -> None:
         self.symbols = declared_by(self.name)
+
+    def unasked(self, mail: Mail, answered: Container[type[Any]]) -> Findings | None:
+        """Without a scanner the same of every mail."""
+        return None if ScanQuestion in answered else _UNSCANNED
 
     def ask(self, mail: Mail) -> Asking:
         """One question, and a second round about the parts if the mail needs it."""
@@ -125,7 +133,7 @@ def _findings(scanned: list[_Scanned]) -> Findings:
 
 def _words(place: str, answer: ScanAnswer) -> str:
     if answer.state is ScanState.DISABLED:
-        return "no scanner is configured"
+        return _NO_SCANNER
     cause = ", ".join(name if name.isprintable() else quote(name) for name in answer.names)
     said = ": ".join(filter(None, (cause, answer.detail))) or answer.state.value
     return f"{said} in {place}" if answer.state in _FOUND else f"{said} ({place})"

@@ -7,11 +7,12 @@ The idea of one state machine under two faces is dnspython's ``_Resolution``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..checks import Asking, Check, LookupCheck, Mail
-from ..symbols import Symbol
+from ..symbols import Findings, Symbol
 from . import Answer, Question, no_answer
 
 MAX_ROUNDS = 64
@@ -49,6 +50,7 @@ class Engine:
         mails: Sequence[Mail],
         recorded: Sequence[Recorded] | None = None,
         declared: Mapping[str, frozenset[str]] | None = None,
+        answered: Container[type[Any]] | None = None,
     ) -> None:
         self._recorded = recorded
         self.findings: list[list[Symbol]] = [[] for _ in mails]
@@ -58,13 +60,28 @@ class Engine:
         self._fresh: list[Question] = []
         self._declared = declared or {check.name: declared_names(check) for check in checks}
         for check in checks:
+            unasked = getattr(check, "unasked", None) if answered is not None and recorded is None else None
             for number, mail in enumerate(mails):
-                self._start(check, number, mail)
+                if unasked is None or not self._settled(check.name, unasked, number, mail, answered):
+                    self._start(check, number, mail)
 
     @property
     def done(self) -> bool:
         """Whether every dialogue has ended."""
         return not self._waiting
+
+    def _settled(
+        self, check: str, unasked: Callable[..., Findings | None], number: int, mail: Mail, answered: Any
+    ) -> bool:
+        """Whether a check could be done without a dialogue (`mailfilter.checks.QuietCheck`)."""
+        try:
+            symbols = unasked(mail, answered)
+        except Exception as error:
+            self._fail(number, check, error)
+            return True
+        if symbols:
+            self._found(number, check, symbols)
+        return symbols is not None
 
     def answers(self) -> list[list[tuple[Question, Answer]]]:
         """Of each mail, the questions that were asked about it and their answers, in order; complete once `done`."""
