@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from . import report
 from .checks import Check, LocalCheck, LookupCheck, Mail
@@ -18,21 +16,21 @@ from .collector import undisturbed
 from .config import Config
 from .counters import Counters
 from .deadline import Deadline
-from .decision import GreylistState, Marks, Policy
+from .deciding import Deciding, Entries, Rows
+from .decision import Marks, Policy
 from .envelope import Envelope
-from .greylist import Greylist, GreylistAnswer
+from .greylist import Greylist
 from .lookups import Lookup
 from .lookups.drivers import adrive, drive
 from .lookups.engine import Engine, Recorded, declared_names, failure, only_declared
 from .message import Message
 from .policy import senders
-from .policy.copies import copies
 from .policy.rules import RuleIndex
-from .remembering import counted, greylisted, joined, reputed, to_greylist
-from .scoring import Hits, Weights, contributions, cuts, merge, sums
+from .remembering import counted, joined, reputed
+from .scoring import Weights, by_column
 from .symbols import Catalogue, Findings, Symbol
 from .verdict import Verdict
-from .verdicts import Batch, Wording
+from .verdicts import Batch
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +47,7 @@ _BATCH_BYTES = 16 * 2**20
 """A batch ends once it holds this much raw mail, so that memory does not grow with the size of mails."""
 
 Input = bytes | Message | Mail | tuple[bytes | Message, Envelope]
+_Seen = tuple[Rows, Entries]
 
 
 class FilterChain:
@@ -97,7 +96,9 @@ class FilterChain:
         self.policy, self.marks = self.policies[0]
         self.rules = RuleIndex(self.config.policy_rules())
         self.senders = senders.SenderLists(*self.config.sender_entries(), trust=self.config.trusted())
-        self._wording = Wording(self.config, self.catalogue, self.weights.caps, self.policies)
+        self._deciding = Deciding(
+            self.config, self.catalogue, self.weights, self.policies, self.rules, bool(self.senders)
+        )
         self._declared = {check.name: declared_names(check) for check in chosen}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -115,24 +116,25 @@ class FilterChain:
     def check(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """Decide one mail.  Greylisting notes the attempt where the envelope is known."""
         mails = [_mail((raw, envelope or _NOTHING_KNOWN))]
-        return next(self._decided(self._noted(mails)))
+        return self._deciding.verdicts(mails, *self._noted(mails), self.greylist)[0]
 
     async def acheck(self, raw: bytes | Message, envelope: Envelope | None = None) -> Verdict:
         """`check` under asyncio: lookups are awaited, so many mails can be in hand at once on one loop."""
-        return next(await self._averdicts([_mail((raw, envelope or _NOTHING_KNOWN))]))
+        mails = [_mail((raw, envelope or _NOTHING_KNOWN))]
+        return (await self._deciding.averdicts(mails, *await self._anoted(mails), self.greylist))[0]
 
     def check_many(self, mails: Iterable[Input]) -> Iterator[Verdict]:
         """Decide a stream, in its order, in batches; a question that a whole batch shares is asked once."""
         for batch in self.batches(mails):
             with nullcontext() if self.lookups else undisturbed():  # not while somebody is waited for
-                verdicts = list(self._decided(self._noted(batch)))
+                verdicts = self._deciding.verdicts(batch, *self._noted(batch), self.greylist)
                 batch.clear()
             yield from verdicts
 
     async def acheck_many(self, mails: Iterable[Input]) -> AsyncIterator[Verdict]:
         """`check_many` under asyncio."""
         for batch in self.batches(mails):
-            for verdict in await self._averdicts(batch):
+            for verdict in await self._deciding.averdicts(batch, *await self._anoted(batch), self.greylist):
                 yield verdict
 
     def batches(self, mails: Iterable[Input]) -> Iterator[list[Mail]]:
@@ -159,11 +161,13 @@ class FilterChain:
         ``recorded``  per mail, what lookups answered on an earlier day; given that, nothing is asked.  ``more``  per
         mail, symbols of the catalogue that were found elsewhere.
         """
-        return self._score(mails, self._asked(mails, recorded), more)
+        engine = self._asked(mails, recorded)
+        return self._deciding.scored(mails, *self._found(mails, engine, more), engine.answers())
 
     async def aevaluate(self, mails: Sequence[Mail], more: Sequence[Findings] = ()) -> Batch:
         """`evaluate` under asyncio."""
-        return self._score(mails, await self._aasked(mails), more)
+        engine = await self._aasked(mails)
+        return self._deciding.scored(mails, *self._found(mails, engine, more), engine.answers())
 
     def act(self, raw: bytes, envelope: Envelope, verdict: Verdict) -> Verdict:
         """Carry out what needs a store: hold a quarantined mail, leave a tombstone for a deleted one, disarm.
@@ -227,25 +231,25 @@ class FilterChain:
 
     def _asked(self, mails: Sequence[Mail], recorded: Sequence[Recorded] | None = None) -> Engine:
         """The lookup checks' dialogues about a batch, led to their ends."""
-        engine = Engine(self.asking, mails, recorded, self._declared)
+        engine = Engine(self.asking, mails, recorded, self._declared, self.lookups)
         if not engine.done:
             drive(engine, self.lookups, self.deadline(mails), self._threads())
         return engine
 
     async def _aasked(self, mails: Sequence[Mail]) -> Engine:
-        engine = Engine(self.asking, mails, None, self._declared)
+        engine = Engine(self.asking, mails, None, self._declared, self.lookups)
         if not engine.done:
             await adrive(engine, self.lookups, self.deadline(mails))
         return engine
 
-    def _noted(self, mails: Sequence[Mail]) -> Batch:
-        """`evaluate` for mails that came: they are counted, and who sent them is noted."""
+    def _noted(self, mails: Sequence[Mail]) -> _Seen:
+        """What is found in mails that came: they are counted, and who sent them is noted."""
         found = counted(self.counters, mails)
         engine = self._asked(mails)
         known = reputed(self.reputation, self.greylist, mails, engine.findings)
-        return self._score(mails, engine, joined(found, known))
+        return self._found(mails, engine, joined(found, known))
 
-    async def _anoted(self, mails: Sequence[Mail]) -> Batch:
+    async def _anoted(self, mails: Sequence[Mail]) -> _Seen:
         """`_noted` without holding up the loop while a store is asked."""
         import asyncio
 
@@ -254,29 +258,21 @@ class FilterChain:
         known: Sequence[Findings] = ()
         if self.reputation:
             known = await asyncio.to_thread(reputed, self.reputation, self.greylist, mails, engine.findings)
-        return self._score(mails, engine, joined(found, known))
+        return self._found(mails, engine, joined(found, known))
 
-    def _score(self, mails: Sequence[Mail], engine: Engine, more: Sequence[Findings]) -> Batch:
+    def _found(self, mails: Sequence[Mail], engine: Engine, more: Sequence[Findings]) -> _Seen:
+        """All that is found in each mail, merged, and which entries of the senders' lists it is of."""
         found = engine.findings
         for symbols, others in zip(found, more, strict=False):
             symbols.extend(others)
         for check in self.local:
             for symbols, seen in zip(found, _run(check, self._declared[check.name], mails), strict=True):
-                symbols.extend(seen)
+                if seen:
+                    symbols += seen
         listed = self._listed(mails, found)
-        rows = [merge(symbols, self.weights) for symbols in found]
-        hits = Hits.from_rows(rows, self.weights)
-        per_hit = contributions(hits, self.weights.thousandths)
-        points, cut = sums(hits, per_hit), np.zeros((len(rows), 0), np.int64)
-        if self.weights.caps is not None:
-            cut = cuts(hits, per_hit, self.weights.caps)
-            points += cut.sum(axis=1)
-        made = copies(mails, self.rules, rows, hits, listed, self.weights)
-        decided = made.decide(points, self.policies)
-        whole = made.by_mail(decided)
-        return Batch(mails, rows, hits, per_hit, points, whole, made, decided, cut, engine.answers())
+        return [by_column(symbols, self.weights.column) for symbols in found], listed
 
-    def _listed(self, mails: Sequence[Mail], found: Sequence[list[Symbol]]) -> list[tuple[senders.Listed, ...]]:
+    def _listed(self, mails: Sequence[Mail], found: Sequence[list[Symbol]]) -> Entries:
         """The senders' entries of each mail; what they mean is added to what was found."""
         if not self.senders:
             return []
@@ -290,28 +286,6 @@ class FilterChain:
                 listed.append(())
                 symbols.append(failure("senders", error))
         return listed
-
-    def _decided(self, batch: Batch) -> Iterator[Verdict]:
-        asked = to_greylist(self.greylist, batch)
-        return self._verdicts(batch, greylisted(self.greylist, batch, asked))
-
-    async def _averdicts(self, mails: Sequence[Mail]) -> Iterator[Verdict]:
-        """Verdicts of a batch, without holding up the loop while a store is asked."""
-        import asyncio
-
-        batch = await self._anoted(mails)
-        asked = to_greylist(self.greylist, batch)
-        waits = await asyncio.to_thread(greylisted, self.greylist, batch, asked) if asked else {}
-        return self._verdicts(batch, waits)
-
-    def _verdicts(self, batch: Batch, waits: Mapping[int, GreylistAnswer]) -> Iterator[Verdict]:
-        decisions, each = batch.decisions, batch.copy_decisions
-        if waits:
-            states = np.full(len(batch.mails), GreylistState.NOT_ASKED, np.int8)
-            states[list(waits)] = [answer.state for answer in waits.values()]
-            each = batch.copies.decide(batch.points, self.policies, states)
-            decisions = batch.copies.by_mail(each)
-        return self._wording.verdicts(batch, decisions, each, {number: answer.wait for number, answer in waits.items()})
 
 
 _NOTHING_KNOWN = Envelope()
@@ -327,7 +301,7 @@ def _mail(given: Input) -> Mail:
 def _run(check: LocalCheck, declared: frozenset[str], mails: Sequence[Mail]) -> list[list[Symbol]]:
     """Run a local check; where it fails on the batch, find out for which mails, and let only those go without."""
     try:
-        found = [only_declared(check.name, declared, symbols) for symbols in check.run(mails)]
+        found = [only_declared(check.name, declared, symbols) if symbols else [] for symbols in check.run(mails)]
         if len(found) != len(mails):
             raise ValueError(f"findings for {len(found)} mails of {len(mails)}")
         return found

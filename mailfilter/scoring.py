@@ -11,6 +11,7 @@ contribution of its own, so the sum stays the score; and a capped sum still neve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -146,12 +147,11 @@ class Hits:
     @classmethod
     def from_rows(cls, rows: Iterable[Iterable[Symbol]], weights: Weights) -> Hits:
         """Build the matrix from merged findings (see `merge`)."""
-        indptr, indices, values = [0], [], []
+        column, indptr, found = weights.column, [0], list[Symbol]()
         for row in rows:
-            for symbol in row:
-                indices.append(weights.column[symbol.name])
-                values.append(symbol.value)
-            indptr.append(len(indices))
+            found.extend(row)
+            indptr.append(len(found))
+        indices, values = [column[symbol[0]] for symbol in found], [symbol[1] for symbol in found]
         return cls(np.array(indptr, np.int64), np.array(indices, np.int32), np.array(values, np.float64))
 
 
@@ -160,16 +160,24 @@ def merge(symbols: Iterable[Symbol], weights: Weights) -> list[Symbol]:
 
     Values are clipped to 0..`MAX_VALUE`; a value that is not a number counts as 0.
     """
+    merged = by_column(symbols, weights.column)
+    return [merged[column] for column in sorted(merged)]
+
+
+def by_column(symbols: Iterable[Symbol], columns: Mapping[str, int]) -> dict[int, Symbol]:
+    """What `merge` makes of findings, by column, in any order."""
     merged: dict[int, Symbol] = {}
     for symbol in symbols:
-        column = weights.column[symbol.name]
-        value = min(max(symbol.value, 0.0), MAX_VALUE) if symbol.value == symbol.value else 0.0
-        other = merged.get(column)
-        if other is None:
-            merged[column] = symbol if value == symbol.value else symbol._replace(value=value)
-        else:
-            merged[column] = Symbol(symbol.name, max(value, other.value), _together(other, symbol))
-    return [merged[column] for column in sorted(merged)]
+        name, value, _ = symbol
+        column = columns[name]
+        if not 0.0 <= value <= MAX_VALUE:
+            value = 0.0 if math.isnan(value) else min(max(value, 0.0), MAX_VALUE)
+            symbol = symbol._replace(value=value)
+        if column in merged:
+            other = merged[column]
+            symbol = Symbol(name, max(value, other.value), _together(other, symbol))
+        merged[column] = symbol
+    return merged
 
 
 def _together(one: Symbol, other: Symbol) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .by_points import PROBABILITY
 from .checks import Mail
 from .config import Config
 from .decision import ACTIONS, Action, Decisions, Governing, Reason
@@ -16,9 +17,6 @@ from .symbols import UNKNOWN, Catalogue, Symbol
 from .verdict import ScoredSymbol, Verdict
 
 _log = logging.getLogger("mailfilter")
-
-PROBABILITY = "CONTENT_PROBABILITY"
-"""Symbol whose value is the content classifier's probability of spam; worth no points by itself."""
 
 _new = tuple.__new__  # a named tuple's own constructor takes twice as long
 
