@@ -14,6 +14,7 @@ from ..collector import undisturbed
 from ..envelope import Envelope
 from ..message import Message
 from ..trust import NOBODY, Trust
+from . import ordinary
 from .cache import Cache
 from .captures import Captures, lost
 from .charclasses import PatternError
@@ -90,13 +91,18 @@ class CompiledRules:
             for rule in rules.rules.values()
             if rule.name not in self.running and rule.kind is not Kind.META and not (rule.is_net or self.is_off(rule))
         ]
-        self.metas = Metas(rules.rules, unknown, off, self._doubtful())
+        self.metas = Metas(rules.rules, unknown, off, self._doubtful(), self._common())
         self.unknown = frozenset(unknown)
 
     def _doubtful(self) -> set[str]:
         """Subrules that hyperscan does not decide."""
         groups = [*self.lines.values(), *(group.group for group in self.headers)]
         return {name for group in groups for name in group.doubtful()}
+
+    def _common(self) -> set[str]:
+        """Patterns that hit, or may hit, in ordinary mails."""
+        states = self._matched([(Message(raw), None) for raw in ordinary.MAILS], subrules=False)
+        return {name for state in states for name in (*state.hits, *(state.pending or ()))}
 
     def points(self, rule: Rule) -> float:
         """Points of a rule, the settings' before its own; a subrule has 1 unless it is switched off."""
@@ -189,9 +195,10 @@ class CompiledRules:
     def run_many(self, mails: Sequence[tuple[Message, Envelope | None]], *, subrules: bool = True) -> list[Found]:
         """`run` over several mails, kind by kind: so each database stays in the processor's cache."""
         with undisturbed():
-            return self._run_many(mails, subrules)
+            return [self._finished(state) for state in self._matched(mails, subrules)]
 
-    def _run_many(self, mails: Sequence[tuple[Message, Envelope | None]], subrules: bool) -> list[Found]:
+    def _matched(self, mails: Sequence[tuple[Message, Envelope | None]], subrules: bool) -> list[State]:
+        """Mails in which all patterns have been looked for."""
         finder, timeout, trust = self.finder, self.timeout, self.trust
         states = [State.of(Facts(message, finder, envelope, trust), timeout, subrules) for message, envelope in mails]
         lines = self.lines
@@ -212,7 +219,7 @@ class CompiledRules:
         if lines[Kind.FULL].targets:
             for state in states:
                 lines[Kind.FULL].match(state.facts.full, state.hits, state.budget, state.pending)
-        return [self._finished(state) for state in states]
+        return states
 
     def _finished(self, state: State) -> Found:
         """Functions and metas, once all patterns have been looked for."""

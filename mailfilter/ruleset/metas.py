@@ -9,39 +9,28 @@ Rules that ask the network count as not hit, as in SpamAssassin without it.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .expressions import Node, names, parse
+from .metatext import MAX_SHORT, Names, Row, Watcher, Writer, is_logic
 from .reader import ring_free
 from .rules import Kind, Rule
 
 Values = dict[str, float]
-_Row = list[Any]
-"""What each name is worth, by its number; `None` while a name is not decided yet."""
 _Ask = Callable[[int], float]
-_Worth = Callable[[_Row, _Row, _Ask, _Ask], float]
+_Worth = Callable[[Row, Row, _Ask, _Ask], float]
 _D = TypeVar("_D")
-_PYTHON = {"||": "or", "&&": "and"}
-_EXACT_ONLY = ("==", "!=", "^", "/", "?")
 MAX_ASKED = 40
 """How many metas may ask for each other in a row; deeper ones are worked out whether asked for or not."""
 
 
-class _Meta(NamedTuple):
-    number: int
-    least: _Worth
-    most: _Worth | None
-    """`None` when nothing unknown is in it."""
-
-
 class Metas:
-    """All metas of a rule set, in an order in which each comes after those that it needs.
+    """All metas of a rule set.
 
     ``unknown``  names of rules that are not run here; ``off``  names of metas that never hit; ``doubtful``  names that
-    may come undecided to a run: metas ask for them last.
+    may come undecided to a run: metas ask for them last; ``common``  names that often hit.
     """
 
     def __init__(
@@ -50,59 +39,88 @@ class Metas:
         unknown: Iterable[str],
         off: Iterable[str] = (),
         doubtful: Collection[str] = frozenset(),
+        common: Collection[str] = frozenset(),
     ) -> None:
         trees = {rule.name: parse(rule.expression) for rule in rules.values() if rule.kind is Kind.META}
         needs = {name: names(tree) for name, tree in trees.items()}
         left_out = set(off)
         order = [name for name in ring_free(needs) if name not in left_out]
         self.doubtful = frozenset(doubtful)
-        self.uncertain = set(unknown)
-        every = dict.fromkeys([*order, *rules, *(name for some in needs.values() for name in some)])
+        self._depths = _depths(order, needs)
+        asked = [name for name in order if name.startswith("__") and self._depths[name] <= MAX_ASKED]
+        every = dict.fromkeys([*asked, *order, *rules, *(name for some in needs.values() for name in some)])
+        self.asked = len(asked)
+        """How many metas are worked out only when asked for; they have the first numbers."""
         self.names = tuple(every)
         self.numbers = {name: number for number, name in enumerate(every)}
-        """Metas first, in their order."""
-        tainted: set[str] = set()
+        """Metas that wait to be asked for, then the others, each after those that it needs, then rules."""
+        counts = {rule.name: rule.max_hits for rule in rules.values() if rule.kind is not Kind.META}
         costs = dict.fromkeys(self.doubtful, MAX_ASKED)
-        writer = _Writer(self.uncertain, self.numbers, len(order), costs)
-        texts = []
-        depths: dict[str, int] = {}
+        self._known = Names(self.numbers, len(order), counts, unknown, costs)
+        self._watcher = Watcher(self._known, Counter(other for name in order for other in needs[name]), common)
+        texts = {name: self._text(name, trees[name], needs[name]) for name in order}
+        self.least, self.most = _compiled([texts[name] for name in self.names[: len(order)]])
+        self.uncertain = self._known.uncertain
+        self._set_base(order)
+        self._set_due(order)
+
+    def _text(self, name: str, tree: Node, needs: Sequence[str]) -> tuple[str, str]:
+        """The text of a meta's bounds, the upper one empty if it is the lower; notes what others need to know of it."""
+        known = self._known
+        tainted = known.tainted(tree)
+        writer = Writer(known)
+        texts = writer.text(tree, "low"), writer.text(tree, "high") if tainted else ""
+        self._watcher.add(name, tree)
+        known.most[name] = max(1.0, known.limit(tree))
+        if tainted:
+            known.uncertain.add(name)
+            known.tops[name] = len(known.tops)
+        if self.numbers[name] < self.asked:
+            known.trees[name] = tree
+            for bound, text in zip(("low", "high"), (texts[0], texts[1] or texts[0]), strict=True):
+                if len(text) <= MAX_SHORT and is_logic(tree):
+                    known.short[name, bound] = text
+            known.costs[name] = max(self._depths[name], *(known.costs.get(other, 0) for other in (name, *needs)))
+        return texts
+
+    def _set_base(self, order: Sequence[str]) -> None:
+        """What all names are worth as long as nothing hits."""
+        known, numbers = self._known, self.numbers
+        self.of_top = [numbers[name] for name in known.tops]
+        self._deep = {numbers[name]: top for name, top in known.tops.items() if self._depths[name] > MAX_ASKED}
+        """Numbers of those whose upper bound is worked out with the lower one."""
+        base: Row = [0] * len(self.names)
+        tops: Row = [0] * len(known.tops)
         for name in order:
-            if any(other in self.uncertain for other in needs[name]):
-                tainted.add(name)
-            texts.append((writer.text(trees[name], "low"), writer.text(trees[name], "high") if name in tainted else ""))
-            depths[name] = 1 + max((depths.get(other, 0) for other in needs[name]), default=0)
-            if name in tainted:
-                self.uncertain.add(name)
-            if name.startswith("__") and depths[name] <= MAX_ASKED:
-                costs[name] = max(depths[name], *(costs.get(other, 0) for other in (name, *needs[name])))
-        self.metas = _compiled(texts)
-        self.asked = tuple(name in costs for name in order)
-        """Which metas are worked out only when asked for."""
-        self.base: _Row = [0] * len(every)
-        self.base_most: _Row = [0] * len(order)
-        for number, least, most in self.metas:
-            worth = _positive(least(self.base, self.base_most, _nobody, _nobody))
-            self.base[number] = self.base_most[number] = worth
-            if most is not None:
-                self.base_most[number] = _positive(most(self.base, self.base_most, _nobody, _nobody))
-        self.always = {name: worth for name, worth in zip(self.names, self.base, strict=True) if worth}
-        self.users = self._users({name: trees[name] for name in order}, needs, costs)
+            number = numbers[name]
+            base[number] = _positive(self.least[number](base, tops, _nobody, _nobody))
+            if name in known.tops:
+                tops[known.tops[name]] = _positive(self.most[number](base, tops, _nobody, _nobody))
+        self.always = {name: worth for name, worth in zip(self.names, base, strict=True) if worth}
+        self._shown = {name: worth for name, worth in self.always.items() if numbers[name] >= self.asked}
+        self.base_tops = [tops[top] if number in self._deep else None for top, number in enumerate(self.of_top)]
 
-    def _users(
-        self, trees: Mapping[str, Node], needs: Mapping[str, Sequence[str]], costs: Mapping[str, int]
-    ) -> dict[int, list[int]]:
-        """Which metas are to be worked out again when a name changes.
+    def _set_due(self, order: Sequence[str]) -> None:
+        """Which metas are to be worked out when a name changes, or in any case."""
+        self._due: dict[str, list[int]] = {}
+        self._due_asked: dict[str, list[int]] = {}
+        self._every: list[int] = []
+        self._every_asked: list[int] = []
+        for name in order:
+            number = self.numbers[name]
+            low, high = self._watcher.watched[name]
+            watched = low if number not in self._deep or low is None or high is None else low | high
+            if watched is None:
+                (self._every_asked if number < self.asked else self._every).append(number)
+            for other in watched or ():
+                (self._due_asked if number < self.asked else self._due).setdefault(other, []).append(number)
 
-        Of names without any of which a meta is worth nothing, only the one is watched that the fewest metas use.
-        """
-        uses = Counter(other for name in trees for other in needs[name])
-        users: dict[int, list[int]] = {}
-        for number, name in enumerate(trees):
-            must = [one for one in _musts(trees[name]) if one not in self.always and one not in self.uncertain]
-            rank = [(costs.get(one, 0), uses[one], one) for one in must]
-            for other in [min(rank)[2]] if rank else needs[name]:
-                users.setdefault(self.numbers[other], []).append(number)
-        return users
+    def base(self) -> Row:
+        """What all names are worth as long as nothing hits; `None` for what waits to be asked for."""
+        base: Row = [None] * self.asked + [0] * (len(self.names) - self.asked)
+        for name, worth in self._shown.items():
+            base[self.numbers[name]] = worth
+        return base
 
     def run(
         self,
@@ -111,63 +129,82 @@ class Metas:
         resolve: Callable[[_D], None] | None = None,
         subrules: bool = True,
     ) -> Values:
-        """What hit, metas included; without ``subrules`` not all of those.
+        """What hit, metas included; without ``subrules`` not those metas that only feed others.
 
         ``pending``  names not decided yet; ``resolve`` adds one to ``found`` if it hits, once a meta asks for it.
         """
-        numbers, values, most = self.numbers, self.base[:], self.base_most[:]
+        run = _Run(self, found, pending, resolve)
+        values, tops, decide, bound = run.values, run.tops, run.decide, run.bound
+        least, known, deep, due = self.least, self.names, self._deep, self._due
+        changed = (*found, *pending)
+        hits = dict(self.always if subrules else self._shown)
+        for number in sorted(set(self._every).union(*[due[name] for name in changed if name in due])):
+            worth = least[number](values, tops, decide, bound)
+            if worth or values[number]:
+                values[number] = hits[known[number]] = (worth if worth > 0 else 1) if worth else 0
+            if number in deep:
+                bound(deep[number])
+        if subrules:
+            due = self._due_asked
+            for number in sorted(set(self._every_asked).union(*[due[name] for name in changed if name in due])):
+                hits[known[number]] = decide(number) if values[number] is None else values[number]
+        hits.update(found)
+        return {name: worth for name, worth in hits.items() if worth}
 
-        def decide(number: int) -> float:
-            name = self.names[number]
-            if number < len(metas):
-                worth = values[number] = _positive(metas[number].least(values, most, decide, bound))
-                return worth
-            if resolve is not None:
-                resolve(pending[name])
-            worth = values[number] = found.get(name, 0)
-            return worth
 
-        def bound(number: int) -> float:
-            highest = metas[number].most
-            worth = decide(number) if highest is None else _positive(highest(values, most, decide, bound))
-            most[number] = worth
-            return worth
+class _Run:
+    """What is known of one mail.
 
-        metas, users, asked = self.metas, self.users, self.asked
-        changed = [numbers[name] for name in (*found, *pending)]
+    No pair of functions that know each other: they would stay until the collector comes.
+    """
+
+    __slots__ = ("found", "of", "pending", "resolve", "tops", "values")
+
+    def __init__(
+        self,
+        of: Metas,
+        found: Mapping[str, float],
+        pending: Mapping[str, Any],
+        resolve: Callable[[Any], None] | None,
+    ) -> None:
+        self.of, self.found, self.pending, self.resolve = of, found, pending, resolve
+        values = self.values = of.base()
+        self.tops = of.base_tops[:]
+        numbers = of.numbers
         for name, worth in found.items():
             values[numbers[name]] = worth
         for name in pending:
             values[numbers[name]] = None
-            if name not in self.doubtful:
-                decide(numbers[name])
-        hits: Values = dict(self.always)
-        waiting = {user for number in changed if number in users for user in users[number]}
-        heap = list(waiting)
-        heapq.heapify(heap)
-        later: list[int] = []
-        while heap:
-            number = heapq.heappop(heap)
-            if metas[number].most is not None:
-                most[number] = None
-            if asked[number]:
-                values[number] = None
-                later.append(number)
-            else:
-                worth = _positive(metas[number].least(values, most, decide, bound))
-                if worth == values[number] and most[number] is not None:
-                    continue
-                values[number] = hits[self.names[number]] = worth
-            for user in users.get(number, ()):
-                if user not in waiting:
-                    waiting.add(user)
-                    heapq.heappush(heap, user)
-        for number in later:
-            if values[number] is None and subrules:
-                decide(number)
-            hits[self.names[number]] = values[number] or 0
-        hits.update(found)
-        return {name: worth for name, worth in hits.items() if worth}
+        if not pending.keys() <= of.doubtful:
+            for name in pending.keys() - of.doubtful:
+                self.decide(numbers[name])
+
+    def decide(self, number: int) -> float:
+        """What a name is worth that was not decided."""
+        of = self.of
+        if number < len(of.least):
+            worth = of.least[number](self.values, self.tops, self.decide, self.bound)
+            worth = (worth if worth > 0 else 1) if worth else 0
+        else:
+            if self.resolve is not None:
+                self.resolve(self.pending[of.names[number]])
+            worth = self.found.get(of.names[number], 0)
+        self.values[number] = worth
+        return worth
+
+    def bound(self, top: int) -> float:
+        """What a meta with something unknown in it is worth at most."""
+        most = self.of.most[self.of.of_top[top]]
+        worth = self.tops[top] = _positive(most(self.values, self.tops, self.decide, self.bound))
+        return worth
+
+
+def _depths(order: Sequence[str], needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How many metas there are in a row below each, itself included."""
+    depths: dict[str, int] = {}
+    for name in order:
+        depths[name] = 1 + max((depths.get(other, 0) for other in needs[name]), default=0)
+    return depths
 
 
 def _nobody(number: int) -> float:
@@ -179,103 +216,13 @@ def _positive(worth: float) -> float:
     return (worth if worth > 0 else 1) if worth else 0
 
 
-def _musts(tree: Node) -> list[str]:
-    """Names without any of which a meta is worth nothing."""
-    if tree.kind == "name":
-        return [tree.value]
-    if tree.kind == "&&":
-        return _musts(tree.parts[0]) + _musts(tree.parts[1])
-    return []
-
-
-def _compiled(texts: Sequence[tuple[str, str]]) -> list[_Meta]:
-    """Python functions for all metas at once, from what each is worth at least and at most."""
+def _compiled(texts: Sequence[tuple[str, str]]) -> tuple[list[_Worth], list[_Worth]]:
+    """Python functions for all metas at once: what each is worth at least, and at most where that may be more."""
     lines = [f"lambda v, p, q, h: {text}" if text else "None" for pair in texts for text in pair]
     space: dict[str, Any] = {"__builtins__": {}, "int": int, "div": _divided}
     functions = eval(compile("[" + ",\n".join(lines) + "]", "<metas>", "eval"), space)
-    return [_Meta(number, functions[2 * number], functions[2 * number + 1]) for number in range(len(texts))]
+    return functions[::2], functions[1::2]
 
 
 def _divided(one: float, other: float) -> float:
     return one / other if other else 0.0
-
-
-class _Writer:
-    """Writes an expression as Python: what it is worth at least ("low") or at most ("high").
-
-    Names become numbers; nothing of the rule file but numbers gets into the text.  Of what is joined by ``&&`` (and by
-    ``||`` where only the truth counts) what may be undecided is asked for last.
-    """
-
-    def __init__(self, uncertain: set[str], numbers: Mapping[str, int], metas: int, costs: Mapping[str, int]) -> None:
-        self.uncertain = uncertain
-        self.numbers = numbers
-        self.metas = metas
-        self.costs = costs
-        """Of what may be undecided, how dear it is to ask."""
-
-    def tainted(self, node: Node) -> bool:
-        return any(name in self.uncertain for name in names(node))
-
-    def cost(self, node: Node) -> int:
-        return max((self.costs.get(name, 0) for name in names(node)), default=0)
-
-    def text(self, node: Node, bound: str, truth: bool = False) -> str:
-        """The expression of ``node`` for the bound, ``"low"`` or ``"high"``; ``truth``: only that counts."""
-        kind, parts = node.kind, node.parts
-        if kind == "number":
-            return f"{float(node.value):.12g}"
-        if kind == "name":
-            return self._name(node.value, bound)
-        other = "high" if bound == "low" else "low"
-        if kind in _EXACT_ONLY and self.tainted(node):
-            return "0" if bound == "low" else "1"
-        if kind == "!":
-            return f"(not {self.text(parts[0], other, True)})"
-        if kind == "-1":
-            return f"(-{self.text(parts[0], other)})"
-        if kind == "+1":
-            return self.text(parts[0], bound)
-        if kind == "?":
-            yes, no = self.text(parts[1], bound, truth), self.text(parts[2], bound, truth)
-            return f"({yes} if {self.text(parts[0], bound, True)} else {no})"
-        if kind in _PYTHON:
-            return self._joined(node, bound, truth)
-        one = self.text(parts[0], bound if kind not in ("<", "<=") else other)
-        two = self.text(parts[1], other if kind in ("-", ">", ">=") else bound)
-        if kind == "/":
-            return f"div({one}, {two})"
-        if kind == "^":
-            return f"(int({one}) ^ int({two}))"
-        return f"({one} {kind} {two})"
-
-    def _joined(self, node: Node, bound: str, truth: bool) -> str:
-        """Operands of ``&&`` or ``||``; the worth of ``&&`` is that of its last operand."""
-        operands = _operands(node, node.kind)
-        last = operands[-1]
-        if node.kind == "&&" or truth:
-            operands = sorted(operands, key=self.cost)
-            if operands[-1] is not last and not truth:
-                operands.append(last)
-        inner = truth or node.kind == "&&"
-        texts = [self.text(one, bound, inner and (truth or one is not last)) for one in operands]
-        return f"({f' {_PYTHON[node.kind]} '.join(texts)})"
-
-    def _name(self, name: str, bound: str) -> str:
-        if name == "local_tests_only":
-            return "1"
-        number = self.numbers[name]
-        if bound == "high" and name in self.uncertain:
-            if number >= self.metas:
-                return "1"
-            return f"(h({number}) if p[{number}] is None else p[{number}])"
-        return f"(q({number}) if v[{number}] is None else v[{number}])" if name in self.costs else f"v[{number}]"
-
-
-def _operands(node: Node, kind: str) -> list[Node]:
-    """What a chain of one sign joins, in order."""
-    found: list[Node] = []
-    while node.kind == kind:
-        found.append(node.parts[1])
-        node = node.parts[0]
-    return [node, *reversed(found)]
