@@ -26,8 +26,11 @@ typedef struct {
     Frame frames[FRAMES];
 } Run;
 
+/* A set: a table, or any octet (-1), or any octet but one (-2 less that one). */
 static inline int is_in(const Run *r, int32_t set, octet c)
 {
+    if (set < 0)
+        return set == -1 || c != -2 - set;
     return (uint32_t)set < (uint32_t)r->set_count && r->sets[32 * set + (c >> 3)] >> (c & 7) & 1;
 }
 
@@ -64,8 +67,30 @@ static int holds(const Run *r, int32_t what, int32_t at)
 static int32_t run_of(Run *r, int32_t set, int32_t at, int32_t most)
 {
     int32_t stop = most >= 0 && most < r->stop - at ? at + most : r->stop, start = at;
+    if (set < 0) {
+        const octet *end = set == -1 || at == stop ? NULL : memchr(r->text + at, -2 - set, (size_t)(stop - at));
+        at = end ? (int32_t)(end - r->text) : stop;
+    }
     while (at < stop && is_in(r, set, r->text[at]))
         at++;
+    r->steps -= (at - start) >> 3;
+    return at;
+}
+
+/* One octet more for a repeat as short as may be, and on to where the next octet is the one that must come, if that is
+ * known; NONE if there is no more. */
+static int32_t longer(Run *r, const Instruction *in, int32_t at, int32_t limit)
+{
+    int32_t start = at;
+    do {
+        if (at >= limit || !is_in(r, in->a, r->text[at]))
+            return NONE;
+        at++;
+        if (in->a == -1 && in->next >= 0 && at < limit) {
+            const octet *next = memchr(r->text + at, in->next, (size_t)(limit - at));
+            at = next ? (int32_t)(next - r->text) : limit;
+        }
+    } while (at < limit && in->next >= 0 && r->text[at] != in->next);
     r->steps -= (at - start) >> 3;
     return at;
 }
@@ -108,18 +133,11 @@ static int back(Run *r, int32_t *pc, int32_t *at)
             *pc = f->pc + 1, *at = here;
             return 1;
         case LONGER:
-            do {
-                if (here >= f->limit || !is_in(r, in->a, r->text[here])) {
-                    here = NONE;
-                    break;
-                }
-                here++;
-            } while (here < f->limit && in->next >= 0 && r->text[here] != in->next);
+            here = longer(r, in, here, f->limit);
             if (here == NONE) {
                 r->top--;
                 break;
             }
-            r->steps -= (here - f->at) >> 3;
             f->at = here;
             *pc = f->pc + 1, *at = here;
             return 1;

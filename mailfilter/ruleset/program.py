@@ -86,7 +86,6 @@ class _Assembler:
 
     def hurry(self) -> None:
         """Repeats of a set: which octet must come next; not to be made shorter where what comes next is not of it."""
-        codes = list(self.sets)
         for this, after in zip(self.code, self.code[1:], strict=False):
             if this[0] not in (GREEDY, LAZY):
                 continue
@@ -95,8 +94,8 @@ class _Assembler:
                 this[4] = after[1]
                 needed = frozenset((after[1],))
             elif after[0] == SET or (after[0] in (GREEDY, LAZY, POSSESSIVE) and after[2]):
-                needed = codes[after[1]]
-            if this[0] == GREEDY and needed is not None and not needed & codes[this[1]]:
+                needed = self.codes_in(after[1])
+            if this[0] == GREEDY and needed is not None and not needed & self.codes_in(this[1]):
                 this[0] = POSSESSIVE
 
     def put(self, what: int, a: int = 0, b: int = 0, c: int = 0) -> list[int]:
@@ -106,7 +105,16 @@ class _Assembler:
         return self.code[-1]
 
     def set_of(self, codes: frozenset[int]) -> int:
+        """The number of a set: of its table, or -1 for any octet, or -2 less the one octet that is not in it."""
+        if len(codes) >= 255:
+            return -2 - next(iter(ALL_CODES - codes), -1)
         return self.sets.setdefault(codes, len(self.sets))
+
+    def codes_in(self, number: int) -> frozenset[int]:
+        """The octets of a set."""
+        if number < 0:
+            return ALL_CODES - {-2 - number}
+        return list(self.sets)[number]
 
     def sequence(self, items: Any) -> None:
         for name, value in items:
