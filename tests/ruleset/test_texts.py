@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfilter import Config
+from mailfilter.ruleset import uriforms
 from mailfilter.ruleset.headertext import Mailbox, decoded, mailboxes
 from mailfilter.ruleset.htmltext import HtmlText, resolve
 from mailfilter.ruleset.relays import FETCHED, IGNORED, parse_received, relays
 from mailfilter.ruleset.rules import Domains
+from mailfilter.ruleset.uriforms import UriForms
 from mailfilter.ruleset.uris import UriFinder
 
 FINDER = UriFinder(Domains(frozenset(("com", "org", "uk")), frozenset(("co.uk",))))
@@ -141,6 +145,23 @@ def test_trust_ends_at_what_is_configured_and_internal_before_forwarders() -> No
     handed_in = relays(lines[:2], "", None, submission)
     assert "msa=1" in handed_in.trusted_text()
     assert len(handed_in.trusted) == handed_in.internal == 2
+
+
+URI_PIECES = st.sampled_from(
+    ("http://", "HTTPS://", "http:", "www.", "a", "b.com", "localhost", ".", "-", "_", "1", "0x7f", "/", "//", "?", "#",
+     "&", "&#65;", "%41", "%zz", "@", ":80", ":", "u=", "url=", "q=http", "\\", " ", "\n", "\xdf", "\xa0", "press.")
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(("http://", "https://", "")), st.lists(URI_PIECES, max_size=9).map("".join))
+def test_what_has_no_other_form_is_told_at_once(scheme: str, rest: str) -> None:
+    patterns = (r"[?&]url=(.*)", r"press\.com/(.*)", r"^http://[^/]*/-(.*)")
+    forms = UriForms(FINDER.is_domain, [regex.compile(pattern, regex.I | regex.V1) for pattern in patterns])
+    found = forms.of(scheme + rest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uriforms, "_PLAIN", re.compile(r"(?!)"))
+        assert forms.of(scheme + rest) == found
 
 
 LETTERS = st.text(st.sampled_from("<>/!-ab=\"'& ;#x1:@.[]()\\\n%?\u201c\xa0"), max_size=200)
