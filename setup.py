@@ -7,8 +7,10 @@ Without a compiler, or without Python's headers, the build goes on without it, a
 from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
-NAMES = ("module", "ngrams", "views", "links", "relations", "headers", "matcher", "tags", "attributes", "anchors",
-         "hidden", "html", "rulehtml", "ruletext", "rulewords", "rulefacts")
+NAMES = (
+    "module", "ngrams", "views", "links", "relations", "headers", "mailboxes", "matcher", "tags", "attributes",
+    "anchors", "hidden", "html", "rulehtml", "ruletext", "rulewords", "rulefacts",
+)  # fmt: skip
 
 setup(
     ext_modules=[

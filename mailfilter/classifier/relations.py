@@ -120,11 +120,7 @@ def _measured(message: Message) -> tuple[int, int, int, int, int, int]:
     text = texts[0].visible if texts else ""
     start = text[:4000]
     counted = native.count(start) if native is not None else None
-    beyond = 0
-    if counted is None:
-        counted, beyond = _counted(start, start[:2000])
-    capitals, digits, exclaimed, quoted = counted
-    return len(text), capitals, digits, beyond, exclaimed, quoted
+    return len(text), *(counted or _counted(start, start[:2000]))
 
 
 def _writing(message: Message) -> list[str]:
@@ -143,8 +139,8 @@ def _writing(message: Message) -> list[str]:
     ]
 
 
-def _counted(start: str, head: str) -> tuple[tuple[int, int, int, int], int]:
-    """Capitals and digits in ``head``, exclamation marks and quoted lines in ``start``; and letters beyond ASCII."""
+def _counted(start: str, head: str) -> tuple[int, int, int, int, int]:
+    """Capitals, digits and letters beyond ASCII in ``head``, exclamation marks and quoted lines in ``start``."""
     raw = head.encode("utf-8", "replace")
     capitals = len(raw) - len(raw.translate(None, _CAPITALS))
     digits = len(raw) - len(raw.translate(None, _DIGITS))
@@ -153,7 +149,7 @@ def _counted(start: str, head: str) -> tuple[tuple[int, int, int, int], int]:
         others = _ASCII.sub("", head)
         capitals += sum(map(str.isupper, others))
         beyond = len(others)
-    return (capitals, digits, start.count("!"), start.count("\n>")), beyond
+    return capitals, digits, beyond, start.count("!"), start.count("\n>")
 
 
 _ASCII = re.compile("[\\x00-\\x7f]+")

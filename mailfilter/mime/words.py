@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
+from ..kernel import native
 from .charsets import decode_header_bytes, decode_text
 
 MAX_WORDS = 2000
@@ -24,6 +25,13 @@ def header_text(latin1: str, charset: str = "") -> str:
 
     ``latin1``  the raw bytes, each one character.  ``charset``  what 8-bit bytes mean that are not UTF-8.
     """
+    if native is not None and (value := native.header_text(latin1)) is not None:
+        return value  # type: ignore[no-any-return]
+    return _header_text(latin1, charset)
+
+
+def _header_text(latin1: str, charset: str) -> str:
+    """The same for any value."""
     text = unfold(latin1) if "\n" in latin1 or "\r" in latin1 else latin1
     if not text.isascii():
         text = decode_header_bytes(text.encode("latin-1"), charset)

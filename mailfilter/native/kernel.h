@@ -69,6 +69,16 @@ static inline int utf8_of(PyObject *text, Span *span)
     return 0;
 }
 
+/* What the kernel keeps between calls; whoever holds the interpreter's lock has it for himself. */
+#define KEPT_NAMES 512
+typedef struct {
+    PyObject *written, *lower;
+} Name;
+typedef struct {
+    Name names[KEPT_NAMES]; /* of headers */
+    uint64_t *seen;         /* a bit per slot, all clear; NULL while somebody uses it */
+} State;
+
 PyObject *kernel_weigh(PyObject *self, PyObject *args);
 PyObject *kernel_squeeze(PyObject *self, PyObject *data);
 PyObject *kernel_skeleton(PyObject *self, PyObject *args);
@@ -78,6 +88,8 @@ PyObject *kernel_host(PyObject *self, PyObject *url);
 PyObject *kernel_plain(PyObject *self, PyObject *text);
 PyObject *kernel_relations(PyObject *self, PyObject *args);
 PyObject *kernel_header_block(PyObject *self, PyObject *args);
+PyObject *kernel_header_text(PyObject *self, PyObject *latin1);
+PyObject *kernel_mailbox(PyObject *self, PyObject *text);
 PyObject *kernel_count(PyObject *self, PyObject *text);
 PyObject *kernel_shorten(PyObject *self, PyObject *data);
 PyObject *kernel_anchors(PyObject *self, PyObject *args);

@@ -12,6 +12,8 @@ static PyMethodDef methods[] = {
     {"plain", kernel_plain, METH_O, "A text in the form that views hold; None for what Python has to normalise."},
     {"relations", kernel_relations, METH_VARARGS, "How sender, links and text relate; None where Python has to look."},
     {"header_block", kernel_header_block, METH_VARARGS, "The headers of a well-formed block; None for an odd one."},
+    {"header_text", kernel_header_text, METH_O, "A header's value; None for one that has to be decoded."},
+    {"mailbox", kernel_mailbox, METH_O, "The one mailbox of a header; None for any but the common form."},
     {"count", kernel_count, METH_O, "What stands out in a text; None where Python has to look."},
     {"shorten", kernel_shorten, METH_O, "Addresses in the form that views hold."},
     {"anchors", kernel_anchors, METH_VARARGS, "Places where a phrase may stand."},
@@ -26,14 +28,27 @@ static PyMethodDef methods[] = {
 };
 
 /* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
-#define VERSION 5
+#define VERSION 7
 
 static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "VERSION", VERSION); }
+
+static void let_go(void *module)
+{
+    State *state = PyModule_GetState(module);
+    if (!state)
+        return;
+    for (int i = 0; i < KEPT_NAMES; i++) {
+        Py_CLEAR(state->names[i].written);
+        Py_CLEAR(state->names[i].lower);
+    }
+    free(state->seen);
+    state->seen = NULL;
+}
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_kernel", "The inner loops of mailfilter in C.", 0, methods, slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_kernel", "The inner loops of mailfilter in C.", sizeof(State), methods, slots, NULL, NULL, let_go,
 };
 
 PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&definition); }

@@ -267,18 +267,57 @@ static Py_ssize_t count_quoted(const octet *p, Py_ssize_t size)
     return found;
 }
 
-/* count(text: str) -> (capitals, digits, exclamation marks, quoted lines) | None: the first two in the first 2,000
- * characters, the others in all; None unless the text is ASCII. */
+/* The length of a character beyond ASCII that is known, and whether it is a capital: Latin-1, punctuation, Chinese. */
+static int known_size(const octet *p, const octet *end, int *capital)
+{
+    *capital = *p == 0xC3 && end - p >= 2 && p[1] <= 0x9E && p[1] != 0x97;
+    if (end - p >= 2 && (*p == 0xC2 || *p == 0xC3))
+        return 2;
+    if (end - p < 3)
+        return 0;
+    int known = (*p >= 0xE5 && *p <= 0xE9) || (*p == 0xE2 && p[1] == 0x80) || (*p == 0xE2 && p[1] == 0x82 && p[2] == 0xAC);
+    return known || (*p == 0xEF && p[1] == 0xBF && p[2] == 0xBD) ? 3 : 0;
+}
+
+typedef struct {
+    Py_ssize_t capitals, digits, beyond;
+} Counts;
+
+/* What stands in the first ``most`` characters; 0 for what only Python can tell. */
+static int count_head(const octet *p, const octet *end, int most, Counts *counts)
+{
+    for (int size, capital; p < end && most > 0; p += size, most--) {
+        size = 1;
+        if (*p < 0x80) {
+            counts->capitals += is_upper(*p);
+            counts->digits += is_digit(*p);
+        } else if ((size = known_size(p, end, &capital))) {
+            counts->capitals += capital;
+            counts->beyond++;
+        } else {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* count(text: str) -> (capitals, digits, characters beyond ASCII, exclamation marks, quoted lines) | None: the first
+ * three in the first 2,000 characters, the others in all; None where Python has to look. */
 PyObject *kernel_count(PyObject *self, PyObject *text)
 {
     Span given;
+    Counts counts = {0, 0, 0};
     (void)self;
     if (!utf8_of(text, &given))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    if (given.size != PyUnicode_GetLength(text))
-        return Py_NewRef(Py_None);
     Py_ssize_t head = given.size < 2000 ? given.size : 2000;
-    return Py_BuildValue("nnnn", count_within(given.at, head, 'A', 25), count_within(given.at, head, '0', 9),
+    if (given.size == PyUnicode_GetLength(text)) {
+        counts.capitals = count_within(given.at, head, 'A', 25);
+        counts.digits = count_within(given.at, head, '0', 9);
+    } else if (!count_head(given.at, given.at + given.size, 2000, &counts)) {
+        return Py_NewRef(Py_None);
+    }
+    return Py_BuildValue("nnnnn", counts.capitals, counts.digits, counts.beyond,
                          count_within(given.at, given.size, '!', 0), count_quoted(given.at, given.size));
 }
 
