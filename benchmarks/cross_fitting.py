@@ -84,7 +84,8 @@ def _fold(mails: Sequence[ArchivedMail], folds: int) -> np.ndarray[Any, np.dtype
 def _row(columns: Any, row: int) -> Any:
     """One row of columns, as columns."""
     a, b = columns["indptr"][row : row + 2]
-    ends = {name: np.concatenate([[0], columns[f"{name}_end"]])[row : row + 2] for name in ("path", "answer")}
+    texts = ("path", "answer", "envelope")
+    ends = {name: np.concatenate([[0], columns[f"{name}_end"]])[row : row + 2] for name in texts}
     one = {name: columns[name][row : row + 1] for name in ("digest", "label", "line", "time", "points", "action")}
     one |= {"indptr": np.array([0, b - a]), "indices": columns["indices"][a:b], "values": columns["values"][a:b]}
     for name, (start, end) in ends.items():

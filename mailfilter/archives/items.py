@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..envelope import Envelope
+
 Label = Literal["spam", "ham"]
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -21,12 +23,14 @@ class ArchivedMail:
     ``raw``   the mail's bytes.
     ``label`` what the archive's index calls it, None when it says nothing.
     ``line``  1-based line of the index, None without one; odd and even lines split a corpus.
+    ``envelope``  what somebody knows of the SMTP session besides; no archive says anything of it.
     """
 
     path: str
     raw: bytes = field(repr=False)
     label: Label | None = None
     line: int | None = None
+    envelope: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..archives import ArchivedMail
+    from ..archives import ArchivedMail, Label
     from ..config import Config
     from ..envelope import Envelope
 
@@ -50,10 +50,23 @@ def envelope(args: argparse.Namespace) -> Envelope:
 
 
 class Source:
-    """Mails out of the archives on a command line; what cannot be read is reported at once and counted."""
+    """Mails out of the archives on a command line; what cannot be read is reported at once and counted.
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    ``label``  of mails that no index has labelled; ``envelope``  of all; ``noted``  whether sender and recipients are
+    taken from what the delivering host noted in the mail.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        label: Label | None = None,
+        envelope: Envelope | None = None,
+        noted: bool = False,
+    ) -> None:
         self.paths = paths
+        self.label = label
+        self.envelope = envelope
+        self.noted = noted
         self.unreadable: list[tuple[str, str]] = []
 
     def __iter__(self) -> Iterator[ArchivedMail]:
@@ -64,11 +77,25 @@ class Source:
             try:
                 for item in read_archive(path):
                     if isinstance(item, ArchivedMail):
-                        yield item
+                        yield self._with_more(item)
                     else:
                         self._report(item.path, item.reason)
             except ArchiveError as error:
                 self._report(error.path, error.reason)
+
+    def _with_more(self, item: ArchivedMail) -> ArchivedMail:
+        """A mail with what the command line says of all."""
+        from dataclasses import replace
+
+        label, envelope = item.label or self.label, self.envelope
+        if self.noted:
+            from ..message import Message
+            from ..rescoring.envelopes import noted
+
+            envelope = noted(Message(item.raw), self.envelope)
+        if (label, envelope) == (item.label, item.envelope):
+            return item
+        return replace(item, label=label, envelope=envelope)
 
     def _report(self, path: str, reason: str) -> None:
         self.unreadable.append((path, reason))

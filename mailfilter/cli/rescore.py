@@ -29,6 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="received",
         help="judge signatures by when a mail was received, or by when its lookups are (with --replay: were) asked",
     )
+    parser.add_argument("--label", choices=("ham", "spam"), help="what mails are that no index of theirs says more of")
+    parser.add_argument(
+        "--noted",
+        action="store_true",
+        help="sender and recipients are what the host that delivered a mail noted above its Received fields "
+        "(Return-Path, X-Original-To, Delivered-To, Envelope-To)",
+    )
+    _common.add_envelope(parser)
     parser.add_argument("--most", type=int, default=50, metavar="N", help="mails to list with --from; all count (50)")
     parser.add_argument("--json", action="store_true", help="what changes as one JSON object")
     _common.add_config(parser)
@@ -36,10 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a table and say what is in it, or say what other settings change; wrong options are status 2."""
+    from ..envelope import Envelope
     from ..errors import MailFilterError
 
     if args.table and (args.paths or args.out or args.replay):
         raise MailFilterError("rescore: --from weighs a stored table: give it neither ARCHIVE nor --out nor --replay")
+    if args.table and (args.label or args.noted or _common.envelope(args) != Envelope()):
+        raise MailFilterError("rescore: --from knows the mails' labels and envelopes from the table: give it none")
     if args.table:
         return _changes(args)
     if not args.paths or not args.out:
@@ -58,10 +69,13 @@ def _write(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..chain import FilterChain
+    from ..envelope import Envelope
     from ..rescoring import Replay, rescore
 
     replay = Replay(args.replay) if args.replay else None
-    config, source = _common.config(args), _common.Source(args.paths)
+    config = _common.config(args)
+    given = _common.envelope(args)
+    source = _common.Source(args.paths, args.label, None if given == Envelope() else given, args.noted)
     progress = tqdm(source, unit=" mails", disable=not sys.stderr.isatty(), file=sys.stderr)
     with FilterChain(config, stateless=True, lookups=() if replay else None) as chain:
         counts = rescore(
@@ -88,6 +102,13 @@ def _changes(args: argparse.Namespace) -> int:
 
     table = load(args.table)
     with FilterChain(_common.config(args), stateless=True) as chain:
+        if chain.rules and not len(table.columns["envelope"]):
+            old = " (it is of format 2)" if table.meta["format"] == 2 else ""
+            print(
+                f"mailfilter: {args.table}: no envelopes are known in it{old}: rules for recipients and directions "
+                "do not apply; write it with --noted or --rcpt-to",
+                file=sys.stderr,
+            )
         changes = compare(table, chain)
     for line in _misfits(args.table, changes):
         print(f"mailfilter: {line}", file=sys.stderr)

@@ -13,6 +13,9 @@ from . import _common
 if TYPE_CHECKING:
     from ..tuning import Tuned
 
+MAX_DEAD = 20
+"""Names of dead rules that are printed."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``mailfilter tune``."""
@@ -99,7 +102,8 @@ def _print(tuned: Tuned) -> None:
         if rule not in dead:
             print(f"{rule.name}: {rule.note}")
     if dead:
-        print(f"{len(dead)} rules are dead: {', '.join(sorted(rule.name for rule in dead))}")
+        more = ", … (--report shows all)" if len(dead) > MAX_DEAD else ""
+        print(f"{len(dead)} rules are dead: {', '.join(sorted(rule.name for rule in dead)[:MAX_DEAD])}{more}")
 
 
 def _share(text: str) -> float:

@@ -19,6 +19,8 @@ A table is one ``.npz`` of plain arrays, readable without this library (``numpy.
     path        uint8            paths in UTF-8 (undecodable bytes as surrogates), one after the other
     answer_end  int64   (n,)     end of each mail's answers in ``answer``
     answer      uint8            JSON: what lookups answered, each with its time; nothing where nothing was asked
+    envelope_end  int64 (n,)     end of each mail's envelope in ``envelope``
+    envelope    uint8            JSON: what is known of the SMTP session; nothing where nothing is (all of format 2)
 
 or one ``.parquet`` with a row a mail (``symbols`` and ``values`` are lists, the meta stands in the schema's metadata),
 which needs the extra ``mailfilter[parquet]``.

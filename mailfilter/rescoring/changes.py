@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..decision import ACTIONS, Decisions, Reason
 from ..envelope import Envelope
+from ..errors import StoreError
 from ..policy.copies import decide_table
 from ..scoring import SCALE, Caps, Hits, Points, contributions, cuts, score, thousandths
 from ..symbols import UNKNOWN, Catalogue, SymbolInfo
@@ -126,10 +127,13 @@ class _Weighed:
 def compare(table: Table, chain: FilterChain, envelopes: Sequence[Envelope] | None = None) -> Changes:
     """Decide every row of ``table`` with the scores, caps, limits and floors of ``chain``; no mail is read.
 
-    ``envelopes``  one a row, so that rules for recipients and directions apply; a table itself knows none, and then
-    the rules for inbound mail to nobody in particular do.  The senders' lists count as they were found; greylist state
-    does not.  Of a mail to several the mildest action counts, as in a verdict.
+    ``envelopes``  one a row, so that rules for recipients and directions apply; by default those that the table knows,
+    and where it knows none the rules for inbound mail to nobody in particular.  The senders' lists count as they were
+    found; greylist state does not.  Of a mail to several the mildest action counts, as in a verdict.  Raises
+    `StoreError` for a damaged envelope.
     """
+    if envelopes is None and chain.rules:
+        envelopes = _known(table)
     meta, columns, weights = table.meta, table.columns, chain.weights
     place = np.array([weights.column.get(name, -1) for name in meta["symbols"]], np.int32)
     hits, unknown = _moved(table, place)
@@ -149,6 +153,13 @@ def compare(table: Table, chain: FilterChain, envelopes: Sequence[Envelope] | No
         _weighed(table),
         by_limits,
     )
+
+
+def _known(table: Table) -> Sequence[Envelope] | None:
+    try:
+        return table.envelopes()
+    except ValueError as error:
+        raise StoreError(f"the hit table is damaged: {error}") from None
 
 
 def _moved(table: Table, place: NDArray[np.int32]) -> tuple[Hits, dict[str, int]]:

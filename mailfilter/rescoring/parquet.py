@@ -30,14 +30,14 @@ def require() -> None:
 
 
 def write(path: Path, meta: dict[str, Any], parts: Iterable[Columns]) -> None:
-    """One file, a row group a part; ``path`` and ``answers`` are bytes, ``symbols`` and ``values`` lists."""
+    """One file, a row group a part; ``symbols`` and ``values`` are lists, texts are bytes."""
     arrow = _pyarrow()
     plain = {"label": "int8", "line": "int32", "time": "int64", "points": "int64", "action": "int8"}
     schema = arrow.schema(
         [("digest", arrow.binary(32)), ("path", arrow.binary())]
         + [(name, getattr(arrow, kind)()) for name, kind in plain.items()]
         + [("symbols", arrow.list_(arrow.int32())), ("values", arrow.list_(arrow.float64()))]
-        + [("answers", arrow.binary())],
+        + [("answers", arrow.binary()), ("envelope", arrow.binary())],
         metadata={_KEY: json.dumps(meta).encode()},
     )
     with arrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -51,6 +51,7 @@ def write(path: Path, meta: dict[str, Any], parts: Iterable[Columns]) -> None:
                 arrow.ListArray.from_arrays(ends, arrow.array(part["indices"])),
                 arrow.ListArray.from_arrays(ends, arrow.array(part["values"])),
                 arrow.array(pieces(part, "answer"), arrow.binary()),
+                arrow.array(pieces(part, "envelope"), arrow.binary()),
             ]
             writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
 
@@ -72,8 +73,9 @@ def read(path: str | Path) -> tuple[Any, Columns]:
 def _columns(table: Any) -> Columns:
     found: dict[str, Any] = {name: table[name].to_numpy() for name in ("label", "line", "time", "points", "action")}
     found["digest"] = np.frombuffer(b"".join(table["digest"].to_pylist()), np.uint8).reshape(-1, 32)
-    for name, column in (("path", "path"), ("answer", "answers")):
-        texts = table[column].to_pylist()
+    for name, column in (("path", "path"), ("answer", "answers"), ("envelope", "envelope")):
+        known = column != "envelope" or column in table.column_names
+        texts = table[column].to_pylist() if known else [b""] * len(table)
         found[f"{name}_end"] = np.cumsum([len(text) for text in texts])
         found[name] = np.frombuffer(b"".join(texts), np.uint8)
     lengths = [len(row) for row in table["symbols"].to_pylist()]

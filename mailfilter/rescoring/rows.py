@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..envelope import Envelope
 from ..lookups import Answer, Question
 from ..message import Message
 from ..verdicts import Batch
+from .envelopes import plain as plain_envelope
 from .replay import NOTHING, Replay, plain
 from .table import COLUMNS, Columns
 
@@ -88,7 +90,8 @@ def _stamped(item: ArchivedMail, replay: Replay | None, clock: Clock) -> _Stampe
     came = received(message, item.path)
     answers, answered = replay.of(message.digest) if replay is not None else (NOTHING, None)
     now = came if clock == "received" and came >= 0 else answered
-    return _Stamped(Mail(message, Envelope(received_at=now)), came, answers, answered)
+    envelope = Envelope() if item.envelope is None else item.envelope
+    return _Stamped(Mail(message, replace(envelope, received_at=now)), came, answers, answered)
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
@@ -121,6 +124,7 @@ def _columns(batch: Batch, items: Sequence[ArchivedMail], stamped: Sequence[_Sta
     if batch.answers:
         times = [now if row.answered is None else row.answered for row in stamped]
         answers = [_answers(asked, when) for asked, when in zip(batch.answers, times, strict=True)]
+    envelopes = [plain_envelope(item.envelope) for item in items]
     digests = bytes.fromhex("".join(mail.message.digest for mail in batch.mails))
     raw: dict[str, Any] = {
         "digest": np.frombuffer(digests, np.uint8).reshape(-1, 32),
@@ -136,6 +140,8 @@ def _columns(batch: Batch, items: Sequence[ArchivedMail], stamped: Sequence[_Sta
         "path": np.frombuffer(b"".join(names), np.uint8),
         "answer_end": np.cumsum([len(answer) for answer in answers]),
         "answer": np.frombuffer(b"".join(answers), np.uint8),
+        "envelope_end": np.cumsum([len(envelope) for envelope in envelopes]),
+        "envelope": np.frombuffer(b"".join(envelopes), np.uint8),
     }
     return {name: np.asarray(raw[name], dtype) for name, (dtype, _) in COLUMNS.items()}
 

@@ -68,7 +68,12 @@ def rescore(
             replay.missed = sum(replay.misses(found.tobytes()) for found in spool.column("digest"))
         spool.finish(_meta(chain, counts.tolist(), unreadable))
     except OSError as error:
-        kept = f"; {spool.pieces} pieces are kept, go on with --resume" if spool and spool.pieces else ""
+        kept = ""
+        if spool and spool.pieces:
+            some = "1 piece of it is" if spool.pieces == 1 else f"{spool.pieces} pieces of it are"
+            kept = f"; {some} kept, go on with --resume"
+        elif spool:
+            spool.clear()
         raise StoreError(f"{out}: the hit table cannot be written: {error.strerror or error}{kept}") from None
     return {action.value: int(count) for action, count in zip(ACTIONS, counts, strict=True)}
 

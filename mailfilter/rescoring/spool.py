@@ -15,6 +15,7 @@ import numpy as np
 from ..archives import ArchivedMail
 from ..errors import StoreError
 from ..message import Message
+from .envelopes import plain
 from .table import COLUMNS, Columns
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -33,24 +34,37 @@ class Spool:
         self.folder = target.with_name(f".{target.name}.spool")
         manifest, described = self.folder / "manifest.json", json.dumps(made_with).encode()
         if not resume:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.clear()
         elif manifest.exists() and manifest.read_bytes() != described:
             raise StoreError(
                 f"{target}: the unfinished run was made with other settings or another version; "
                 "go on with those, or begin anew without --resume"
             )
         self.folder.mkdir(exist_ok=True)
-        _write(manifest, described)
         self.pieces = 0
+        try:
+            _write(manifest, described)
+        except OSError:
+            if not resume:
+                self.clear()
+            raise
         while self._piece(self.pieces).exists():
             self.pieces += 1
         self.kept = self.pieces
         """Pieces that an earlier run has left."""
 
+    def clear(self) -> None:
+        """Take the folder away with all that is in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def same(self, number: int, items: Sequence[ArchivedMail]) -> bool:
-        """Whether piece ``number`` is of these mails."""
+        """Whether piece ``number`` is of these mails, with what is known of their envelopes."""
         digests = bytes.fromhex("".join(Message(item.raw).digest for item in items))
-        return bool(digests == self._read(number, "digest").tobytes())
+        envelopes = b"".join(plain(item.envelope) for item in items)
+        return bool(
+            digests == self._read(number, "digest").tobytes()
+            and envelopes == self._read(number, "envelope").tobytes()
+        )
 
     def add(self, columns: Columns) -> None:
         """Keep the next piece; it is there whole or not at all."""
@@ -90,7 +104,7 @@ class Spool:
         except OSError:
             whole.unlink(missing_ok=True)
             raise
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.clear()
 
     def _write_npz(self, whole: Path, meta: dict[str, Any]) -> None:
         with zipfile.ZipFile(whole, "w") as archive:

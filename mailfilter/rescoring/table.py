@@ -14,10 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decision import ACTIONS
+from ..envelope import Envelope
 from ..errors import StoreError
 from ..scoring import Hits
+from . import envelopes
 
-FORMAT = 2
+FORMAT = 3
+READ = (2, 3)
+"""Formats that are read; 2 has no envelopes."""
 
 COLUMNS: Mapping[str, tuple[str, int]] = {
     "digest": ("|u1", 32),
@@ -33,6 +37,8 @@ COLUMNS: Mapping[str, tuple[str, int]] = {
     "path": ("|u1", 0),
     "answer_end": ("<i8", 0),
     "answer": ("|u1", 0),
+    "envelope_end": ("<i8", 0),
+    "envelope": ("|u1", 0),
 }
 """Column name to dtype and width (0: one-dimensional)."""
 
@@ -57,6 +63,12 @@ class Table(NamedTuple):
         """The hit matrix; its columns are ``meta["symbols"]``."""
         return Hits(self.columns["indptr"], self.columns["indices"], self.columns["values"])
 
+    def envelopes(self) -> list[Envelope] | None:
+        """The envelope of each mail, `None` where nothing is known of any.  Raises `ValueError` for a damaged one."""
+        if not len(self.columns["envelope"]):
+            return None
+        return envelopes.read(pieces(self.columns, "envelope"), self.columns["time"].tolist())
+
 
 def load(path: str | Path) -> Table:
     """Read and check a hit table.  Raises `StoreError` when it is none, is damaged or of another format."""
@@ -66,6 +78,8 @@ def load(path: str | Path) -> Table:
 
             meta, columns = read(path)
         else:
+            if not zipfile.is_zipfile(path) and Path(path).stat().st_size:
+                raise ValueError("it is none, or cut off")
             with np.load(path, allow_pickle=False) as stored:
                 columns = {name: stored[name] for name in stored.files}
             meta = json.loads(columns.pop("meta").tobytes())
@@ -74,9 +88,11 @@ def load(path: str | Path) -> Table:
         raise StoreError(f"{path}: is not a readable hit table: {reason}") from None
     if not isinstance(meta, dict) or "format" not in meta:
         raise StoreError(f"{path}: is not a hit table")
-    if meta["format"] != FORMAT:
+    if meta["format"] not in READ:
         written = f"format {meta['format']} of mailfilter {meta.get('mailfilter', '?')}"
-        raise StoreError(f"{path}: is {written}, this one reads format {FORMAT}; write it again: `mailfilter rescore`")
+        raise StoreError(f"{path}: is {written}, this one reads formats 2 and 3; write it again: `mailfilter rescore`")
+    if meta["format"] == 2:
+        columns |= {"envelope_end": np.zeros(len(columns["label"]), np.int64), "envelope": np.zeros(0, np.uint8)}
     fault = _fault(meta, columns)
     if fault:
         raise StoreError(f"{path}: is a damaged hit table: {fault}")
@@ -102,7 +118,7 @@ def _fault(meta: Mapping[str, Any], columns: Columns) -> str | None:
 
 def _misfit(columns: Columns, symbols: int) -> str | None:
     rows = len(columns["label"])
-    for name in ("digest", "line", "time", "points", "action", "path_end", "answer_end"):
+    for name in ("digest", "line", "time", "points", "action", "path_end", "answer_end", "envelope_end"):
         if len(columns[name]) != rows:
             return f"{name} has {len(columns[name])} rows of {rows}"
     indptr, indices = columns["indptr"], columns["indices"]
@@ -114,7 +130,7 @@ def _misfit(columns: Columns, symbols: int) -> str | None:
         return "a hit is of a symbol that the table does not name"
     if rows and not 0 <= int(columns["action"].min()) <= int(columns["action"].max()) < len(ACTIONS):
         return "an action is none"
-    for name in ("path", "answer"):
+    for name in ("path", "answer", "envelope"):
         ends = columns[f"{name}_end"]
         if (np.diff(ends, prepend=0) < 0).any() or (int(ends[-1]) if rows else 0) != len(columns[name]):
             return f"{name}_end does not divide {name}"
@@ -127,6 +143,6 @@ def paths(columns: Mapping[str, NDArray[Any]]) -> list[str]:
 
 
 def pieces(columns: Mapping[str, NDArray[Any]], name: str) -> list[bytes]:
-    """The bytes of each row of a column of text (``path``, ``answer``)."""
+    """The bytes of each row of a column of text (``path``, ``answer``, ``envelope``)."""
     blob, ends = columns[name].tobytes(), columns[f"{name}_end"].tolist()
     return [blob[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]

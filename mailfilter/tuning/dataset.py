@@ -73,7 +73,8 @@ def read(tables: Sequence[str | Path | Table]) -> Dataset:
     named = ", ".join(name for name, _ in loaded)
     if not spam.any() or spam.all():
         kind = "ham" if spam.all() and len(spam) else "spam" if len(spam) else "labelled mail"
-        raise StoreError(f"{named}: holds no {kind}; a fit needs labelled mail of both kinds")
+        how = "of an archive with an index, or with `mailfilter rescore --label`"
+        raise StoreError(f"{named}: holds no {kind}; a fit needs labelled mail of both kinds: write tables {how}")
     _contradictions(named, digest, spam)
     names, groups, defaults = tuple(first["symbols"]), tuple(first["groups"]), np.array(first["defaults"])
     source = np.repeat(np.arange(len(parts)), [len(part[1]) for part in parts])
