@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..mime.charsets import decode_text
@@ -29,10 +30,37 @@ def octets(text: str) -> str:
 
 def decoded(name: str, latin1: str) -> str:
     """A field's value as rules see it, without the line end; ``name`` in lower case."""
-    text = latin1[:MAX_VALUE]
+    text = latin1 if len(latin1) <= MAX_VALUE else latin1[:MAX_VALUE]
+    return _readable(name, _unfolded(text) if "\n" in text else text)
+
+
+def decoded_all(names: Sequence[str], raws: Sequence[str]) -> list[str]:
+    """The values of many fields as rules see them, each with its line end; ``names`` in lower case.
+
+    They are unfolded at once and looked through at once for what is to decode: mostly there is nothing.
+    """
+    text = "\0".join(raws)
+    if len(text) > MAX_VALUE and any(len(raw) > MAX_VALUE for raw in raws):
+        text = "\0".join([raw[:MAX_VALUE] for raw in raws])
     if "\n" in text:
-        text = _FOLD.sub(" ", text.replace("\r\n", "\n"))
-        text = text.replace("\n", "")
+        text = _unfolded(text)
+    values = text.split("\0")
+    if len(values) != len(raws):
+        return [decoded(name, raw) + "\n" for name, raw in zip(names, raws, strict=True)]
+    if "=?" not in text and text.isascii():
+        return [value.strip(_BLANKS) + "\n" for value in values]
+    return [_readable(name, value) + "\n" for name, value in zip(names, values, strict=True)]
+
+
+def _unfolded(text: str) -> str:
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    text = _FOLD.sub(" ", text)
+    return text.replace("\n", "") if "\n" in text else text
+
+
+def _readable(name: str, text: str) -> str:
+    """A value without folds: octets as UTF-8, encoded words decoded."""
     text = text.strip(_BLANKS)
     if not text.isascii():
         text = _as_utf8(text)
