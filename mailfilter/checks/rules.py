@@ -79,17 +79,22 @@ def configured(config: Config) -> RuleCheck:
     section = config.rules
     if not section.paths:
         return RuleCheck()
+    from ..ruleset.cache import Cache
     from ..ruleset.compiled import CompiledRules
     from ..ruleset.reader import read_rules
+    from ..ruleset.soundness import broken
 
     rules = read_rules(section.paths)
-    errors = tuple(f"rules: {fault}" for fault in rules.errors)
-    if errors and section.strict:
-        raise SettingError(config.source, errors)
-    if errors:
-        _log.warning("%d errors in rule files, the first: %s", len(errors), errors[0])
-    points = {name.removeprefix(PREFIX): value for name, value in config.scores.items()}
     cache = {"default": None, "off": ""}.get(section.cache, section.cache)
+    if section.strict:
+        wrong = (*rules.errors, *broken(rules.rules, Cache(cache), every=True))
+        if wrong:
+            raise SettingError(config.source, tuple(f"rules: {fault}" for fault in wrong))
+    points = {name.removeprefix(PREFIX): value for name, value in config.scores.items()}
     own = {name: value for name, value in points.items() if name in rules.rules}
-    trust = config.trusted()
-    return RuleCheck(CompiledRules(rules, timeout=section.timeout, cache=cache, scores=own, trust=trust))
+    compiled = CompiledRules(rules, timeout=section.timeout, cache=cache, scores=own, trust=config.trusted())
+    errors = (*rules.errors, *compiled.errors)
+    if errors:
+        more = f" (and {len(errors) - 1} errors more: see `mailfilter rules lint`)" if errors[1:] else ""
+        _log.warning("rules: %s%s", errors[0], more)
+    return RuleCheck(compiled)

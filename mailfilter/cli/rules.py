@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from . import _common
-
-if TYPE_CHECKING:
-    from ..ruleset.compiled import CompiledRules
-    from ..ruleset.rules import Fault
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +24,8 @@ def run(args: argparse.Namespace) -> int:
     from ..ruleset.rules import PATTERN_KINDS, Severity
 
     rules = read_rules(args.paths)
-    compiled = CompiledRules(rules, fast=False)
-    bad = _patterns(compiled)
-    faults = sorted([*rules.faults, *compiled.faults, *bad], key=lambda fault: fault.place)
+    compiled = CompiledRules(rules, fast=False, strict=True)
+    faults = sorted([*rules.faults, *compiled.faults], key=lambda fault: fault.place)
     if not args.quiet:
         for fault in faults:
             print(_common.printable(str(fault)))
@@ -39,8 +33,7 @@ def run(args: argparse.Namespace) -> int:
     for (severity, reason), count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1])):
         print(f"{count:6} {severity:<11} {reason}")
     patterns = [rule for rule in rules.rules.values() if rule.kind in PATTERN_KINDS]
-    names = compiled.running.keys() - {fault.rule for fault in bad}
-    running = [rule for rule in patterns if rule.name in names]
+    running = [rule for rule in patterns if rule.name in compiled.running]
     off = sum(rule.points == 0 or rule.is_net for rule in patterns if rule.name not in compiled.running)
     print(
         f"{len(rules.rules)} rules in {len(rules.files)} files; of {len(patterns)} with a pattern {len(running)} run, "
@@ -50,7 +43,3 @@ def run(args: argparse.Namespace) -> int:
     wrong = errors or (args.strict and any(fault.severity is Severity.UNSUPPORTED for fault in faults))
     return 1 if wrong else 0
 
-
-def _patterns(compiled: CompiledRules) -> list[Fault]:
-    """Patterns that the exact engine does not take; checking thousands takes a while, and says so."""
-    return compiled.check_patterns()

@@ -17,7 +17,6 @@ from ..trust import NOBODY, Trust
 from . import ordinary
 from .cache import Cache
 from .captures import Captures, lost
-from .charclasses import PatternError
 from .evals import function, is_known
 from .exact import Budget, Exact
 from .facts import Facts, is_special
@@ -25,9 +24,9 @@ from .groups import Group, Hits, Target, resolve
 from .lean import shortened
 from .metas import Metas
 from .patterns import Pattern
-from .progress import Progress
 from .relax import is_costly
-from .rules import PATTERN_KINDS, Fault, Kind, Rule, RuleSet, Severity
+from .rules import Fault, Kind, Rule, RuleSet, Severity
+from .soundness import broken
 from .spelling import Text
 from .state import Found, HeaderGroup, State, turned
 from .uris import UriFinder
@@ -52,7 +51,8 @@ class CompiledRules:
     ``timeout``  seconds a rule may take in one mail; ``cache``  a folder for compiled databases (`None`: the user's
     own, ``""``: none); ``fast``  whether hyperscan is used (`None`: if it is there); ``scores``  points that replace
     those of the rule files; a rule that has some here runs even where the files switch it off; ``progress``  is
-    called with the number of patterns done; ``trust``  which hosts are ours, for rules about the way of a mail.
+    called with the number of patterns done; ``trust``  which hosts are ours, for rules about the way of a mail;
+    ``strict``  every pattern is tried with the exact engine.  ``faults``  rules that are not run, and why.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class CompiledRules:
         scores: Mapping[str, float] | None = None,
         progress: Callable[[int], None] | None = None,
         trust: Trust = NOBODY,
+        strict: bool = False,
     ) -> None:
         self.rules = rules
         self.trust = trust
@@ -76,6 +77,10 @@ class CompiledRules:
         self._shorter = compiler.choices.shorter if compiler else shortened
         costly = compiler.choices.costly if compiler else is_costly
         self.running = {rule.name: rule for rule in rules.rules.values() if self._runs(rule, costly)}
+        bad = broken(rules.rules if strict else self.running, compiler.cache if compiler else None, every=strict)
+        self.faults += bad
+        for fault in bad:
+            self.running.pop(fault.rule, None)
         for name in lost(rules.rules, self.running, self.is_off):
             del self.running[name]
         self.captures = Captures(self.running)
@@ -93,6 +98,11 @@ class CompiledRules:
         ]
         self.metas = Metas(rules.rules, unknown, off, self._doubtful(), self._common())
         self.unknown = frozenset(unknown)
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """Rules that are not run for an error of their own."""
+        return tuple(fault for fault in self.faults if fault.severity is Severity.ERROR)
 
     def _doubtful(self) -> set[str]:
         """Subrules that hyperscan does not decide."""
@@ -174,19 +184,6 @@ class CompiledRules:
             )
             for target, some in targets.items()
         ]
-
-    def check_patterns(self) -> list[Fault]:
-        """Compile every pattern with the exact engine; faults of those that it does not take."""
-        found = []
-        said = Progress("checking patterns")
-        for rule in self.rules.rules.values():
-            said.after(1)
-            if rule.kind in PATTERN_KINDS and rule.pattern is not None:
-                try:
-                    _ = Exact(rule.name, rule.pattern).compiled
-                except PatternError as error:
-                    found.append(Fault(rule.place, rule.name, Severity.ERROR, "pattern cannot be compiled", str(error)))
-        return found
 
     def run(self, message: Message, envelope: Envelope | None = None, *, subrules: bool = True) -> Found:
         """Everything that hits in one mail; without ``subrules``, these only as far as other rules ask for them."""

@@ -121,3 +121,42 @@ def test_scores_and_flags_as_documented() -> None:
     hits = CompiledRules(rules, cache="", fast=False).run(Message(b"Subject: x\n\nx x x x\n")).hits
     assert (hits["E"], hits["A"]) == (2, 1)
     assert "F" not in hits
+
+
+@pytest.mark.parametrize("fast", [False, None])
+def test_a_pattern_that_cannot_be_compiled_is_found_when_rules_are_loaded(tmp_path: Path, fast: bool | None) -> None:
+    rules = read_text("body REPEATED /(?:a|b){2}{3}/\nmeta NOT !REPEATED\nbody FINE /words/\n")
+    for _ in range(2):
+        compiled = CompiledRules(rules, cache=str(tmp_path / "cache"), fast=fast)
+        assert [(fault.place.line, fault.rule) for fault in compiled.errors] == [(1, "REPEATED")]
+        assert compiled.unknown == {"REPEATED"}
+        found = compiled.run(Message(MAIL))
+        assert (set(found.hits), found.cut_off) == ({"FINE"}, ())
+
+
+def test_strict_refuses_what_cannot_be_compiled_with_all_that_is_wrong(tmp_path: Path) -> None:
+    config = tmp_path / "mailfilter.toml"
+    config.write_text(f'[rules]\npaths = ["{tmp_path / "own.cf"}"]\ncache = "off"\nstrict = true\n')
+    for text, wrong in (("body A /(?:a){2}{3}/\n", ["own.cf:1: error: A: pattern cannot be compiled"]),
+                        ("body A /(?:a){2}{3}/\nbody B /(/\n", ["own.cf:1", "own.cf:2"]),
+                        ("body A /x/\nbody B /y/\n", [])):  # fmt: skip
+        (tmp_path / "own.cf").write_text(text)
+        if not wrong:
+            FilterChain.from_config(config)
+            continue
+        with pytest.raises(SettingError) as caught:
+            FilterChain.from_config(config)
+        assert len(caught.value.faults) == len(wrong)
+        assert all(word in str(caught.value) for word in wrong)
+
+
+def test_a_warning_names_the_first_error_and_how_to_see_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "own.cf").write_text(BAD)
+    config = tmp_path / "mailfilter.toml"
+    config.write_text(f'[rules]\npaths = ["{tmp_path / "own.cf"}"]\ncache = "off"\n')
+    FilterChain.from_config(config)
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f"{tmp_path / 'own.cf'}:1: error: UNCLOSED" in line
+    assert "(and 7 errors more: see `mailfilter rules lint`)" in line
