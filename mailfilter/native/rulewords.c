@@ -16,13 +16,19 @@ PyObject *kernel_rule_paragraphs(PyObject *self, PyObject *text)
     if (!made)
         return PyErr_NoMemory();
     while (p < end) {
-        Py_ssize_t blank = blank_size(p, end);
-        if (!blank) {
+        const octet *from = p;
+        while (p < end && !((*p <= ' ' || *p >= 0xC2) && blank_size(p, end)))
+            p++;
+        memcpy(out, from, (size_t)(p - from));
+        out += p - from;
+        if (p == end)
+            break;
+        if (*p == ' ' && (p + 1 == end || (p[1] > ' ' && p[1] < 0xC2))) {
             *out++ = *p++;
             continue;
         }
         const octet *start = p, *first = NULL, *last = NULL;
-        for (; p < end && (blank = blank_size(p, end)); p += blank)
+        for (Py_ssize_t blank; p < end && (blank = blank_size(p, end)); p += blank)
             if (*p == '\n') {
                 first = first ? first : p;
                 last = p;
@@ -42,8 +48,12 @@ PyObject *kernel_rule_paragraphs(PyObject *self, PyObject *text)
     return result;
 }
 
-/* What str.isspace says of an octet as a character of latin-1. */
-static int is_latin_blank(octet c) { return is_blank(c) || c == 0x85 || c == 0xA0; }
+/* What str.isspace says of an octet as a character of latin-1, and what no URI is without. */
+enum { OTHER, BLANK, TRIGGER };
+static const octet kinds[256] = {
+    [9] = BLANK, [10] = BLANK, [11] = BLANK, [12] = BLANK, [13] = BLANK, [0x1C] = BLANK, [0x1D] = BLANK, [0x1E] = BLANK,
+    [0x1F] = BLANK, [' '] = BLANK, [0x85] = BLANK, [0xA0] = BLANK, ['.'] = TRIGGER, ['@'] = TRIGGER, [':'] = TRIGGER,
+};
 
 static int is_word(octet c) { return is_lower(to_lower(c)) || is_digit(c); }
 
@@ -93,12 +103,14 @@ PyObject *kernel_rule_words(PyObject *self, PyObject *data)
     PyObject *words = PyList_New(0);
     const octet *text = (const octet *)at, *end = text + size, *start = text;
     for (const octet *p = text; words && p < end;) {
-        if (*p != '.' && *p != '@' && !(*p == ':' && end - p >= 3 && p[1] == '/' && p[2] == '/')) {
-            start = is_latin_blank(*p) ? p + 1 : start;
+        octet kind = kinds[*p];
+        if (kind < TRIGGER || (*p == ':' && !(end - p >= 3 && p[1] == '/' && p[2] == '/'))) {
             p++;
+            if (kind == BLANK)
+                start = p;
             continue;
         }
-        while (p < end && !is_latin_blank(*p))
+        while (p < end && kinds[*p] != BLANK)
             p++;
         Span word = {start, p - start};
         if (!may_be_uri(word))

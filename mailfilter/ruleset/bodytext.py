@@ -19,7 +19,7 @@ _ODD_TEXTS = frozenset(("text/x-vcard", "text/calendar"))
 def effective_type(part: Part) -> str:
     """``text/plain`` for every text that is not HTML; what is called .html is HTML whatever its label."""
     kind = part.content_type
-    if (part.params or part.disposition) and any(_HTML_NAME.search(name) for name in part.names[:4]):
+    if (part.label.parameters or part.disposition) and any(_HTML_NAME.search(name) for name in part.names[:4]):
         return "text/html"
     if kind.startswith("text/"):
         return kind if kind == "text/html" or kind in _ODD_TEXTS else "text/plain"
