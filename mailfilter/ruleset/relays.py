@@ -122,7 +122,8 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]"
 _DOTTED = r"(?:\d{1,3}\.){3}\d{1,3}"
 _CIPHER = r"version=[\w.]+ cipher=[\w-]+ bits=[\d/]+"
 _HANDED = (
-    rf"\((?:(?!softdnserr )({_NAME})\.? )?\[({_DOTTED})\]\) by ({_NAME})(?: \((?:Postfix|\d[A-Za-z\d./+-]*)\))?"
+    rf"\((?:(?!softdnserr )(?:(?:IDENT:)?([A-Za-z\d._-]+)@)?({_NAME})(\.?) )?\[({_DOTTED})\]\) by ({_NAME})"
+    r"(?: \((Postfix|\d[A-Za-z\d./+-]*)\))?"
     rf" with (SMTPS?|ESMTPS?A?) id (?!SMTP|QMQP)<?([\w.@-]{{3,}})>?(?: \({_CIPHER}(?: verify=\w+)?\))?"
     rf"(?: for <[^\s<>()]+>)?(?: \(Google Transport Security\)| \({_CIPHER}\))?"
 )
@@ -145,14 +146,16 @@ def _usual(line: str) -> Relay | None:
     for text in _UNUSUAL:
         if text in lower:
             return None
-    helo, rdns, ip, by, protocol, number = match.groups("")
+    helo, ident, rdns, dot, ip, by, program, protocol, number = match.groups("")
     if not ip:
         return FETCHED
     if not rdns and protocol == "SMTPS":
         return None  # for qmail's shape the name greeted with is the verified one too
+    if ident and (dot or program in ("", "Postfix")):
+        return None  # in other shapes this is no answer of an ident server
     if len(rdns) == len("unknown") and rdns.lower() == "unknown":
         rdns = ""
-    return Relay(ip, rdns, helo, by, id=number, auth=protocol if protocol[-1] == "A" else "")
+    return Relay(ip, rdns, helo, by, ident, id=number, auth=protocol if protocol[-1] == "A" else "")
 
 
 def _parsed_at_length(line: str) -> Relay | None:

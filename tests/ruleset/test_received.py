@@ -14,7 +14,7 @@ WORDS = [
     "a.example", "MX1.EXAMPLE", "unknown", "softdnserr", "Exim", "SMTPSVC", "HELO", "id", "by", "with", "10.0.0.1",
     "x.hotmail.msn.com", "envelope-from", "Return-Path", "localhost", "IDENT", "a_b-c.d", "authenticated", "[::1]",
     "x.", "IPv6:2001:db8::1", "192.0.2.7", "SMTP", "ESMTPSA", "HTTP", "r@b.example", "(AUTH:", "Exim4", "qmail-ldap",
-    "LO",
+    "LO", "IDENT:u@h.example", "u@unknown", "u@h.example",
 ]  # fmt: skip
 IDS = [*WORDS, "1a2B3c", "x", "SMTP1", "<a@b.example>", "QMQPx", "a.b-c@d", "1id"]
 PROGRAMS = ["(Postfix)", "(8.12.1/8.12.1)", "(Exim 4.1)", "(qmail-ldap-1.03)", "(8.x", "", "(NAVGW 2)"]
