@@ -17,6 +17,10 @@ static PyMethodDef methods[] = {
     {"count", kernel_count, METH_O, "What stands out in a text; None where Python has to look."},
     {"shorten", kernel_shorten, METH_O, "Addresses in the form that views hold."},
     {"anchors", kernel_anchors, METH_VARARGS, "Places where a phrase may stand."},
+    {"date", kernel_date, METH_VARARGS, "A date of the common form in seconds; None for others."},
+    {"phrase_text", kernel_phrase_text, METH_VARARGS, "A text as phrases are compared; None for what is not ASCII."},
+    {"holds", kernel_holds, METH_VARARGS, "Which needles are in a text."},
+    {"may_hold", kernel_may_hold, METH_VARARGS, "Whether a text may hold one of many words."},
     {"walk", kernel_walk, METH_VARARGS, "Take HTML apart; None where Python has to."},
     {"tag", kernel_tag, METH_O, "What is known of a tag."},
     {"find", kernel_find, METH_VARARGS, "A pattern looked for in a text, in so many steps; None where they do not suffice."},
@@ -28,7 +32,7 @@ static PyMethodDef methods[] = {
 };
 
 /* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
-#define VERSION 7
+#define VERSION 8
 
 static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "VERSION", VERSION); }
 

@@ -1,0 +1,212 @@
+/* What checks ask first of every mail; the twins are in mailfilter/checks: _dates.py, _phrases.py, _needles.py. */
+
+#include "kernel.h"
+
+static PyObject *look_in_python(void) { return PyErr_Occurred() ? NULL : Py_NewRef(Py_None); }
+
+/* --- dates --- */
+
+static const octet *pass_blanks(const octet *p, const octet *end)
+{
+    const octet *last = end - p > 4 ? p + 4 : end;
+    while (p < last && (*p == ' ' || *p == '\t'))
+        p++;
+    return p;
+}
+
+/* The number of so many digits at p; -1 if there are not so many. */
+static int digits(const octet **p, const octet *end, int least, int most)
+{
+    int value = 0, count = 0;
+    for (; count < most && *p < end && is_digit(**p); count++)
+        value = value * 10 + *(*p)++ - '0';
+    return count < least ? -1 : value;
+}
+
+static int month_of(const octet *p)
+{
+    static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+    for (int month = 0; month < 12; month++)
+        if (to_lower(p[0]) == (octet)names[3 * month] && to_lower(p[1]) == (octet)names[3 * month + 1] &&
+            to_lower(p[2]) == (octet)names[3 * month + 2])
+            return month + 1;
+    return 0;
+}
+
+/* Days since 1970-01-01 (Hinnant's days_from_civil); 0 < month < 13, year > 0. */
+static long days_of(int year, int month, int day)
+{
+    long y = year - (month < 3), era = y / 400, of_era = y - era * 400;
+    long of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static int is_one(const octet **p, const octet *end, octet c)
+{
+    if (*p >= end || **p != c)
+        return 0;
+    ++*p;
+    return 1;
+}
+
+/* Seconds since 1970 of ``Thu, 22 Aug 2002 18:26:25 +0700``, in ``seconds``; 0 for any other form. */
+static int read_date(const octet *p, const octet *end, long long *seconds)
+{
+    static const octet lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}; /* a leap day is left to Python */
+    p = pass_blanks(p, end);
+    if (end - p > 4 && p[3] == ',' && is_lower(to_lower(p[0])) && is_lower(to_lower(p[1])) && is_lower(to_lower(p[2])))
+        p = pass_blanks(p + 4, end);
+    int day = digits(&p, end, 1, 2);
+    if (!is_one(&p, end, ' ') || end - p < 4 || p[3] != ' ')
+        return 0;
+    int month = month_of(p);
+    p += 4;
+    int year = digits(&p, end, 4, 4);
+    if (!is_one(&p, end, ' '))
+        return 0;
+    int hour = digits(&p, end, 2, 2), minute = is_one(&p, end, ':') ? digits(&p, end, 2, 2) : -1;
+    int second = is_one(&p, end, ':') ? digits(&p, end, 2, 2) : -1;
+    if (!month || day < 1 || day > lengths[month - 1] || year < 1900 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0)
+        return 0;
+    if (!is_one(&p, end, ' ') || p >= end || (*p != '+' && *p != '-'))
+        return 0;
+    int sign = *p++ == '-' ? -1 : 1, east = digits(&p, end, 4, 4);
+    if (east < 0)
+        return 0;
+    long offset = sign * (east / 100 * 3600L + east % 100 * 60L);
+    *seconds = days_of(year, month, day) * 86400LL + hour * 3600 + minute * 60 + second - offset;
+    return 1;
+}
+
+/* date(text: str, start: int) -> int | None: of the form that nearly all have; None for those that Python looks at. */
+PyObject *kernel_date(PyObject *self, PyObject *args)
+{
+    PyObject *text;
+    Py_ssize_t start;
+    Span given;
+    long long seconds;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Un", &text, &start))
+        return NULL;
+    if (!utf8_of(text, &given) || given.size != PyUnicode_GetLength(text) || start < 0 || start > given.size)
+        return look_in_python();
+    if (!read_date(given.at + start, given.at + given.size, &seconds))
+        return look_in_python();
+    return PyLong_FromLongLong(seconds);
+}
+
+/* --- phrases --- */
+
+/* phrase_text(text: str, table: bytes) -> bytes | None: ``text`` as phrases are compared, by a table in which an octet
+ * that is left out is 0; None for what is not ASCII. */
+PyObject *kernel_phrase_text(PyObject *self, PyObject *args)
+{
+    PyObject *text;
+    Span given, table;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Uy#", &text, &table.at, &table.size))
+        return NULL;
+    if (table.size != 256) {
+        PyErr_SetString(PyExc_ValueError, "a table of 256 octets is expected");
+        return NULL;
+    }
+    if (!utf8_of(text, &given) || given.size != PyUnicode_GetLength(text))
+        return look_in_python();
+    octet *room = malloc((size_t)given.size + 2), *out = room;
+    if (!room)
+        return PyErr_NoMemory();
+    *out++ = ' ';
+    for (const octet *p = given.at, *end = p + given.size; p < end; p++) {
+        *out = table.at[*p];
+        out += *out != 0;
+        p += *p == ' ' && p + 1 < end && p[1] == '\n';
+    }
+    *out++ = ' ';
+    PyObject *result = PyBytes_FromStringAndSize((char *)room, out - room);
+    free(room);
+    return result;
+}
+
+/* --- needles --- */
+
+static int find_needle(Span text, Span needle, Py_ssize_t pivot)
+{
+    if (needle.size > text.size)
+        return 0;
+    const octet *p = text.at + pivot, *end = text.at + text.size - (needle.size - 1 - pivot);
+    while ((p = memchr(p, needle.at[pivot], (size_t)(end - p)))) {
+        if (!memcmp(p - pivot, needle.at, (size_t)needle.size))
+            return 1;
+        if (++p == end)
+            break;
+    }
+    return 0;
+}
+
+/* holds(text: str, needles: tuple[bytes, ...], pivots: bytes, limit: int) -> int | None: a bit for each of up to 31
+ * needles (ASCII, not empty) that is within the first ``limit`` characters; ``pivots`` says which octet of each is
+ * looked for first.  None where ``text`` is longer and not ASCII, or has no UTF-8. */
+PyObject *kernel_holds(PyObject *self, PyObject *args)
+{
+    PyObject *text, *needles;
+    Span given, pivots;
+    Py_ssize_t limit;
+    long found = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "UO!y#n", &text, &PyTuple_Type, &needles, &pivots.at, &pivots.size, &limit))
+        return NULL;
+    if (pivots.size != PyTuple_Size(needles) || pivots.size > 31) {
+        PyErr_SetString(PyExc_ValueError, "a pivot for each of up to 31 needles is expected");
+        return NULL;
+    }
+    if (!utf8_of(text, &given))
+        return look_in_python();
+    if (given.size > limit) {
+        if (given.size != PyUnicode_GetLength(text))
+            return look_in_python();
+        given.size = limit > 0 ? limit : 0;
+    }
+    for (Py_ssize_t i = 0; i < pivots.size; i++) {
+        char *at;
+        Span needle;
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(needles, i), &at, &needle.size) < 0)
+            return NULL;
+        needle.at = (const octet *)at;
+        if (pivots.at[i] >= needle.size) {
+            PyErr_SetString(PyExc_ValueError, "a pivot lies within its needle");
+            return NULL;
+        }
+        found |= (long)find_needle(given, needle, pivots.at[i]) << i;
+    }
+    return PyLong_FromLong(found);
+}
+
+/* may_hold(text: str, table: bytes) -> bool | None: whether a run of three letters or more, in lower case, may be among
+ * the words that the table of 8192 octets has a bit for, by their hash (FNV-1a, folded to 16 bits).  None for what is not
+ * ASCII. */
+PyObject *kernel_may_hold(PyObject *self, PyObject *args)
+{
+    PyObject *text;
+    Span given, table;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Uy#", &text, &table.at, &table.size))
+        return NULL;
+    if (table.size != 8192) {
+        PyErr_SetString(PyExc_ValueError, "a table of 8192 octets is expected");
+        return NULL;
+    }
+    if (!utf8_of(text, &given) || given.size != PyUnicode_GetLength(text))
+        return look_in_python();
+    const octet *p = given.at, *end = p + given.size;
+    while (p < end) {
+        const octet *start = p;
+        uint32_t hash = 2166136261u;
+        for (; p < end && is_lower(to_lower(*p)); p++)
+            hash = (hash ^ to_lower(*p)) * 16777619u;
+        hash = (hash ^ hash >> 16) & 0xFFFF;
+        if (p - start >= 3 && table.at[hash >> 3] >> (hash & 7) & 1)
+            return Py_NewRef(Py_True);
+        p += p < end;
+    }
+    return Py_NewRef(Py_False);
+}
