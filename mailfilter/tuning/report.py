@@ -158,22 +158,23 @@ def _histogram(tuned: Tuned) -> str:
         if height
     )
     ticks = "".join(
-        f'<text x="{left + (width - left) * (at - low) / (high - low):.1f}" y="{high_px + 16}" '
-        f'text-anchor="middle">{at:g}</text>'
-        for at in _round_steps(low, high)
+        f'<text x="{left + (width - left) * (at - low) / (high - low):.1f}" y="{high_px + 4}" dy="1em" '
+        f'text-anchor="middle" class="{("even", "odd")[number % 2]}">{at:g}</text>'
+        for number, at in enumerate(_round_steps(low, high))
     )
     lines = "".join(
         f'<line class="l" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{high_px}"/>'
-        f'<text x="{x + 4:.1f}" y="{12 + 14 * n}">{name}</text>'
+        f'<text x="{x + 4:.1f}" y="{1 + 1.2 * n:.1f}em">{name}</text>'
         for n, (name, at) in enumerate(
             (("greylist", limits.greylist), ("quarantine", limits.quarantine), ("bounce", limits.bounce))
         )
         for x in [left + (width - left) * (min(max(at, low), high) - low) / (high - low)]
     )
     return (
-        f'<svg viewBox="0 0 {width + 60} {high_px + 40}" role="img" aria-label="Scores">{bars}{lines}{ticks}'
+        f'<svg viewBox="0 0 {width + 60} {high_px + 60}" class="big" role="img" aria-label="Scores">'
+        f"{bars}{lines}{ticks}"
         f'<line class="a" x1="{left}" x2="{width}" y1="{high_px}" y2="{high_px}"/>'
-        f'<text x="{width / 2}" y="{high_px + 34}" text-anchor="middle">points</text></svg>'
+        f'<text x="{width / 2}" y="{high_px + 4}" dy="2.2em" text-anchor="middle">points</text></svg>'
     )
 
 
