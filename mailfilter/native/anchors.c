@@ -66,16 +66,35 @@ int open_anchor(Walk *w, Span head, Buffer *out)
     return DONE;
 }
 
+/* Attributes that hold a link. */
+static const struct { const char *name; Py_ssize_t size; } attributes[] = {
+    {"href", 4}, {"src", 3}, {"background", 10}, {"action", 6}, {"data", 4},
+};
+
+/* A bit for each of them that a tag may have: the first two letters of its name stand in it. */
+static int may_have(Span head)
+{
+    int found = 0;
+    for (Py_ssize_t i = 0; i + 1 < head.size; i++) {
+        octet second = to_lower(head.at[i + 1]);
+        if (second != 'r' && second != 'a' && second != 'c')
+            continue;
+        for (int j = 0; j < 5; j++)
+            if (second == attributes[j].name[1] && to_lower(head.at[i]) == attributes[j].name[0])
+                found |= 1 << j;
+    }
+    return found;
+}
+
 /* Links in the attributes of a tag that is no anchor. */
 int collect(Walk *w, Span head)
 {
-    static const struct { const char *name; Py_ssize_t size; } attributes[] = {
-        {"href", 4}, {"src", 3}, {"background", 10}, {"action", 6}, {"data", 4},
-    };
     Span start = {head.at, head.size < 5 ? head.size : 5};
-    int is_base = contains(start, "base ", 5), state = DONE;
+    int is_base = contains(start, "base ", 5), state = DONE, possible = may_have(head);
     PyObject *nothing = PyUnicode_FromStringAndSize("", 0);
     for (int i = 0; nothing && i < 5 && state == DONE; i++) {
+        if (!(possible >> i & 1))
+            continue;
         PyObject *url = url_in(head, attributes[i].name, attributes[i].size);
         if (!url) {
             state = PyErr_Occurred() ? ERROR : DONE;

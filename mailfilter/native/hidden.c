@@ -6,7 +6,7 @@
 
 /* Where patterns end, or chunks start, in order. */
 typedef struct {
-    Py_ssize_t *at, count;
+    Py_ssize_t *at, count, most;
 } Places;
 
 /* Past ``word`` (lower case) at p, letter case passed over; NULL if it is not there. */
@@ -18,27 +18,19 @@ static const octet *past_word(const octet *p, const octet *end, const char *word
     return p;
 }
 
-/* Past at most nine blanks, a colon, at most nine blanks; ``*odd`` says that a character beyond ASCII is in the way. */
-static const octet *past_colon(const octet *p, const octet *end, int *odd)
+/* Past at most nine blanks; ``*odd`` says that a character beyond ASCII is in the way. */
+static const octet *past_blanks(const octet *p, const octet *end, int *odd)
 {
-    for (int side = 0; side < 2; side++) {
-        for (int i = 0; i < 9 && p < end && is_blank(*p); i++)
-            p++;
-        *odd |= p < end && *p >= 0x80;
-        if (side)
-            break;
-        if (p >= end || *p != ':')
-            return NULL;
+    for (int i = 0; i < 9 && p < end && is_blank(*p); i++)
         p++;
-    }
+    *odd |= p < end && *p >= 0x80;
     return p;
 }
 
-/* Past ``: 0`` that is not the start of a number above 0. */
+/* Past a 0 that is not the start of a number above 0. */
 static const octet *past_zero(const octet *p, const octet *end, int *odd)
 {
-    p = past_colon(p, end, odd);
-    if (!p || p >= end || *p != '0')
+    if (p >= end || *p != '0')
         return NULL;
     const octet *q = ++p;
     for (int i = 0; i <= 20 && q < end; i++, q++) {
@@ -51,11 +43,54 @@ static const octet *past_zero(const octet *p, const octet *end, int *odd)
     return p;
 }
 
-static const octet *past_property(const octet *p, const octet *end, const char *name, const char *value, int *odd)
+/* Before the blanks that end at p, at most nine; those beyond ASCII, which only Python can tell, are passed too. */
+static const octet *before_blanks(const octet *start, const octet *p, int *odd)
 {
-    p = past_word(p, end, name);
-    p = p ? past_colon(p, end, odd) : NULL;
-    return p ? past_word(p, end, value) : NULL;
+    for (int i = 0; i < 9 && p > start; i++) {
+        int size = is_blank(p[-1]) ? 1 : 0;
+        if (!size && p[-1] >= 0x80)
+            size = p - start >= 2 && blank_size(p - 2, p) == 2 ? 2 : p - start >= 3 && blank_size(p - 3, p) == 3 ? 3 : 0;
+        if (!size)
+            break;
+        *odd |= size > 1;
+        p -= size;
+    }
+    return p;
+}
+
+/* Whether ``word`` (lower case) ends at p. */
+static int ends_there(const octet *start, const octet *p, const char *word)
+{
+    Py_ssize_t size = (Py_ssize_t)strlen(word);
+    return p - start >= size && past_word(p - size, p, word) == p;
+}
+
+/* Which property's name ends at p: its first letter, 0 for none of these. */
+static int property_of(const octet *start, const octet *p)
+{
+    switch (p > start ? to_lower(p[-1]) : 0) {
+    case 'y':
+        return ends_there(start, p, "display") ? 'd' : ends_there(start, p, "visibility") ? 'v' :
+               ends_there(start, p, "opacity") ? 'o' : 0;
+    case 'e':
+        return ends_there(start, p, "font-size") ? 'f' : 0;
+    default:
+        return 0;
+    }
+}
+
+/* The end of a pattern whose colon is at p, NULL if it is in none; ``*shrinks`` for a font size. */
+static const octet *past_pattern(const octet *start, const octet *p, const octet *end, int *odd, int *shrinks)
+{
+    int strange = 0, property = property_of(start, before_blanks(start, p, &strange));
+    if (!property)
+        return NULL;
+    *odd |= strange;
+    *shrinks = property == 'f';
+    p = past_blanks(p + 1, end, odd);
+    if (property == 'd')
+        return past_word(p, end, "none");
+    return property == 'v' ? past_word(p, end, "hidden") : past_zero(p, end, odd);
 }
 
 static const octet *past_attribute(const octet *p, const octet *end, int *odd)
@@ -69,53 +104,34 @@ static const octet *past_attribute(const octet *p, const octet *end, int *odd)
 
 static void add_place(Places *places, Py_ssize_t at)
 {
-    if (places->count < MAX_MARKS)
+    if (places->count < places->most)
         places->at[places->count++] = at;
 }
 
-/* By the first letter of a pattern (lower case) its second one: most of a text can be passed over by these two. */
-static const octet seconds[256] = {
-    ['s'] = 't', ['S'] = 't', ['d'] = 'i', ['D'] = 'i', ['v'] = 'i', ['V'] = 'i', ['o'] = 'p', ['O'] = 'p',
-    ['f'] = 'o', ['F'] = 'o', [' '] = 'h',
-};
+static int holds_word(Span text, const char *word)
+{
+    octet first = (octet)word[0], other = first >= 'a' && first <= 'z' ? (octet)(first - 32) : first;
+    for (const octet *p = text.at, *end = p + text.size; p < end; p++)
+        if ((*p == first || *p == other) && past_word(p, end, word))
+            return 1;
+    return 0;
+}
 
-/* Ends of all patterns; whether the text needs marks at all: 1 yes, 0 no, -1 only Python can tell. */
+/* Ends of all patterns; whether the text needs marks at all: 1 yes, 0 no, -1 only Python can tell.  A look at colons,
+ * and at blanks before an h, passes over most of a text. */
 static int find_ends(Span text, Places *veiled, Places *shrunk)
 {
-    const octet *end = text.at + text.size, *found = NULL;
-    int odd = 0, styled = 0;
+    const octet *end = text.at + text.size, *found;
+    int odd = 0;
     for (const octet *p = text.at; p + 1 < end; p++) {
-        octet second = seconds[*p];
-        if (!second || to_lower(p[1]) != second)
+        int shrinks = 0, colon = *p == ':';
+        if (!(colon | ((*p == ' ') & ((p[1] | 0x20) == 'h')))) /* one branch, which is seldom taken */
             continue;
-        Places *places = veiled;
-        switch (*p) {
-        case 's': case 'S':
-            styled = styled || past_word(p, end, "style");
-            continue;
-        case 'd': case 'D':
-            found = past_property(p, end, "display", "none", &odd);
-            break;
-        case 'v': case 'V':
-            found = past_property(p, end, "visibility", "hidden", &odd);
-            break;
-        case 'o': case 'O':
-            found = past_word(p, end, "opacity");
-            found = found ? past_zero(found, end, &odd) : NULL;
-            break;
-        case ' ':
-            styled = styled || past_word(p, end, " hidden");
-            found = past_attribute(p, end, &odd);
-            break;
-        default:
-            found = past_word(p, end, "font-size");
-            found = found ? past_zero(found, end, &odd) : NULL;
-            places = shrunk;
-        }
+        found = colon ? past_pattern(text.at, p, end, &odd, &shrinks) : past_attribute(p, end, &odd);
         if (found)
-            add_place(places, found - text.at);
+            add_place(shrinks ? shrunk : veiled, found - text.at);
     }
-    if (!styled || !(odd || veiled->count || shrunk->count))
+    if (!(odd || veiled->count || shrunk->count) || !(holds_word(text, "style") || holds_word(text, " hidden")))
         return 0;
     return odd ? -1 : 1;
 }
@@ -167,10 +183,10 @@ static int is_ascii(Span text)
     return 1;
 }
 
-static int mark_with(Span source, Buffer *made, Py_ssize_t *room)
+static int mark_with(Span source, Buffer *made, Py_ssize_t *room, Py_ssize_t most)
 {
-    Places ends_veiled = {room, 0}, ends_shrunk = {room + MAX_MARKS, 0};
-    Places veiled = {room + 2 * MAX_MARKS, 0}, shrunk = {room + 3 * MAX_MARKS, 0}, none = {room, 0};
+    Places ends_veiled = {room, 0, most}, ends_shrunk = {room + most, 0, most};
+    Places veiled = {room + 2 * most, 0, most}, shrunk = {room + 3 * most, 0, most}, none = {room, 0, 0};
     int needed = find_ends(source, &ends_veiled, &ends_shrunk);
     if (needed <= 0)
         return needed == 0;
@@ -181,13 +197,17 @@ static int mark_with(Span source, Buffer *made, Py_ssize_t *room)
     return veiled.count + shrunk.count ? insert_marks(source, &veiled, &shrunk, made) : 1;
 }
 
+#define SHORTEST 7 /* octets of a pattern */
+
 int mark_hidden(Span source, Buffer *made)
 {
-    /* One mark takes a dozen bytes of source, so a short text needs less room; written to only as far as it is used. */
-    Py_ssize_t *room = malloc(4 * MAX_MARKS * sizeof(Py_ssize_t));
+    /* No more than the text can hold: memory of a fixed size would come from the system and go back with every call. */
+    Py_ssize_t most = source.size / SHORTEST + 1;
+    most = most < MAX_MARKS ? most : MAX_MARKS;
+    Py_ssize_t *room = malloc(4 * (size_t)most * sizeof(Py_ssize_t));
     if (!room)
         return -1;
-    int state = mark_with(source, made, room);
+    int state = mark_with(source, made, room, most);
     free(room);
     return state;
 }
