@@ -17,7 +17,7 @@ from ..trust import NOBODY, Trust
 from . import ordinary
 from .cache import Cache
 from .captures import Captures, lost
-from .evals import function, is_known
+from .evals import bound, is_known
 from .exact import Budget, Exact
 from .facts import Facts, is_special
 from .groups import Group, Hits, Target, resolve
@@ -153,7 +153,7 @@ class CompiledRules:
         }
         self.headers = self._by_target(of_kind[Kind.HEADER], compiler)
         self.parts = self._by_target(of_kind[Kind.MIMEHEADER], compiler)
-        self.evals = [(rule.name, function(rule, self.rules.lists), rule.arguments) for rule in of_kind[Kind.EVAL]]
+        self.evals = bound(of_kind[Kind.EVAL], self.rules.lists)
 
     def _group(self, rules: Sequence[Rule], compiler: Compiler | None) -> Group:
         targets = []
@@ -222,12 +222,12 @@ class CompiledRules:
         """Functions and metas, once all patterns have been looked for."""
         hits, budget = state.hits, state.budget
         self.captures.settle(state.facts, hits, budget, state.pending)
-        for name, decide, arguments in self.evals:
-            try:
-                if decide(state.facts, arguments):
-                    hits[name] = 1
-            except (ValueError, IndexError):
-                continue
+        for fact, tests in self.evals:
+            value = fact(state.facts)
+            if value is not None:
+                for name, test in tests:
+                    if test(value):
+                        hits[name] = 1
         subrules = state.pending is None
         found = self.metas.run(hits, state.pending or {}, lambda doubts: resolve(doubts, hits, budget), subrules)
         self.timeouts.update(list(budget.cut_off))

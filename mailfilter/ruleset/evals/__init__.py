@@ -6,11 +6,15 @@ running SpamAssassin beside it; ``benchmarks rules --against-spamassassin`` tell
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..facts import Facts
 from ..rules import Rule
 from . import body, freemail, headers, html, images, lists, mime, relays
-from ._common import Function, Listed, Lists, pattern
+from ._common import Listed, Lists, Query, pattern
 
-PLAIN: dict[str, Function] = {
+PLAIN: dict[str, Query[Any]] = {
     **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS, **images.FUNCTIONS, **mime.FUNCTIONS, **relays.FUNCTIONS,
 }  # fmt: skip
 LISTED: dict[str, Listed] = {**freemail.FUNCTIONS, **lists.FUNCTIONS}
@@ -41,8 +45,31 @@ def fault(rule: Rule) -> str:
     return ""
 
 
-def function(rule: Rule, known: Lists) -> Function:
-    """The function of an eval rule, which asks the lists ``known`` if it asks any."""
+Bound = list[tuple[Callable[[Facts], Any], list[tuple[str, Callable[[Any], bool]]]]]
+"""Facts, and the rules that ask them: their names and what each makes of the fact."""
+
+
+def bound(rules: Iterable[Rule], known: Lists) -> Bound:
+    """The functions of eval rules, which ask the lists ``known`` if they ask any, by the fact that they ask.
+
+    A rule with arguments that make no sense is left out: it never hits.
+    """
+    queries: dict[tuple[str, str], Query[Any]] = {}
+    asked: dict[Callable[[Facts], Any], list[tuple[str, Callable[[Any], bool]]]] = {}
+    for rule in rules:
+        key = rule.function, rule.family if rule.function in OF_FAMILY else ""
+        if key not in queries:
+            queries[key] = _query(rule, known)
+        query = queries[key]
+        try:
+            test = query.test(rule.arguments)
+        except (ValueError, IndexError):
+            continue
+        asked.setdefault(query.fact, []).append((rule.name, test))
+    return list(asked.items())
+
+
+def _query(rule: Rule, known: Lists) -> Query[Any]:
     if rule.function in LISTED:
         return LISTED[rule.function](known)
     return OF_FAMILY[rule.function](rule.family) if rule.function in OF_FAMILY else PLAIN[rule.function]

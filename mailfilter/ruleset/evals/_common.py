@@ -6,25 +6,40 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from time import monotonic
-from typing import TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import regex
 
 from ..facts import Facts
 
-Function = Callable[[Facts, Sequence[str]], bool]
-"""Whether the rule hits.  Raises ValueError or IndexError for arguments that make no sense: the rule does not hit."""
-
 Lists = Mapping[str, frozenset[str]]
 """Words of list directives by the name of the list, in lower case."""
 
-Listed = Callable[[Lists], Function]
-"""A function that asks lists of the rule files: made for a rule set."""
+_Found = TypeVar("_Found")
+
+
+class Query(NamedTuple, Generic[_Found]):
+    """What rules of one kind ask: a fact of the mail, and what one rule makes of it.
+
+    ``fact``  found out once a mail for all rules that ask it; `None` hits none of them.  ``test``  the arguments of a
+    rule to whether it hits; raises ValueError or IndexError for arguments that make no sense: the rule never hits.
+    """
+
+    fact: Callable[[Facts], _Found | None]
+    test: Callable[[Sequence[str]], Callable[[_Found], bool]]
+
+
+Listed = Callable[[Lists], Query[Any]]
+"""A query that asks lists of the rule files: made for a rule set."""
+
+
+def flag(fact: Callable[[Facts], bool]) -> Query[bool]:
+    """A query of a fact that is the answer."""
+    return Query(fact, lambda arguments: bool)
+
 
 MAX_ADDRESSES = 500
 """Addresses of one mail that lists are asked about."""
-
-_Found = TypeVar("_Found")
 
 
 def once(facts: Facts, make: Callable[[Facts], _Found]) -> _Found:
@@ -36,9 +51,9 @@ def once(facts: Facts, make: Callable[[Facts], _Found]) -> _Found:
     return found
 
 
-def within(value: float, low: str, high: str) -> bool:
-    """``low <= value < high``; ``undef`` is no limit."""
-    return (low == "undef" or value >= float(low)) and (high == "undef" or value < float(high))
+def limit(text: str, without: float) -> float:
+    """A limit out of a rule's arguments; ``undef`` is none."""
+    return without if text == "undef" else float(text)
 
 
 @lru_cache(256)
@@ -105,6 +120,16 @@ def found_in(texts: Iterable[str], wanted: regex.Pattern[str]) -> bool:
         return False
 
 
+def head(facts: Facts) -> str:
+    """Names and raw values of all header fields in one text, to see what can be in none of them."""
+    return once(facts, _head)
+
+
+def _head(facts: Facts) -> str:
+    block = facts.message.root.block
+    return "\n".join((*block.written, *block.raws))
+
+
 def addresses(facts: Facts, targets: Iterable[str]) -> list[str]:
     """Addresses in headers (``"From:addr"``), in lower case, each once."""
     found: dict[str, None] = {}
@@ -113,6 +138,12 @@ def addresses(facts: Facts, targets: Iterable[str]) -> list[str]:
             if "@" in line and len(found) < MAX_ADDRESSES:
                 found[line.strip()] = None
     return list(found)
+
+
+def _present(facts: Facts, names: Iterable[str]) -> list[str]:
+    """Targets that ask for the addresses in those of the fields that are there."""
+    index = facts.index
+    return [f"{name}:addr" for name in names if name.lower() in index]
 
 
 def senders(facts: Facts) -> list[str]:
@@ -124,10 +155,8 @@ def senders(facts: Facts) -> list[str]:
 
 
 def _senders(facts: Facts) -> list[str]:
-    resent = addresses(facts, ["Resent-From:addr"])
-    every = resent or addresses(
-        facts, ["From:addr", "Envelope-Sender:addr", "Resent-Sender:addr", "X-Envelope-From:addr", "EnvelopeFrom:addr"]
-    )
+    resent = addresses(facts, _present(facts, ("Resent-From",)))
+    every = resent or addresses(facts, [*_present(facts, _FROM), "EnvelopeFrom:addr"])
     return [address for address in every if "+caf_=" not in address]
 
 
@@ -138,10 +167,11 @@ def recipients(facts: Facts) -> list[str]:
 
 def _recipients(facts: Facts) -> list[str]:
     told = [address.lower() for address in facts.envelope.rcpt_to] if facts.envelope is not None else []
-    resent = addresses(facts, ["Resent-To:addr", "Resent-Cc:addr"])
-    shown = resent or addresses(facts, [f"{name}:addr" for name in _TO])
+    resent = addresses(facts, _present(facts, ("Resent-To", "Resent-Cc")))
+    shown = resent or addresses(facts, _present(facts, _TO))
     return list(dict.fromkeys([*told, *shown]))
 
 
+_FROM = ("From", "Envelope-Sender", "Resent-Sender", "X-Envelope-From")
 _TO = ("To", "Cc", "Apparently-To", "Delivered-To", "Envelope-Recipients", "Apparently-Resent-To", "X-Envelope-To",
        "Envelope-To", "X-Delivered-To", "X-Original-To", "X-Rcpt-To", "X-Real-To")  # fmt: skip

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..facts import Facts
-from ._common import Function, once
-
-_HEADER_END = re.compile(rb"\n\r?\n")
+from ._common import Query
 
 
 def body_length(facts: Facts) -> int:
     """Octets behind the header."""
-    end = _HEADER_END.search(facts.full)
-    return len(facts.full) - end.end() if end else 0
+    full = facts.full
+    end = full.find(b"\n\n")
+    other = full.find(b"\n\r\n", 0, end + 2 if end >= 0 else len(full))
+    if other >= 0:
+        return len(full) - other - 3
+    return len(full) - end - 2 if end >= 0 else 0
 
 
-def _body_length(facts: Facts, arguments: Sequence[str]) -> bool:
-    return once(facts, body_length) <= int(arguments[0])
+def _at_most(arguments: Sequence[str]) -> Callable[[int], bool]:
+    most = int(arguments[0])
+    return lambda length: length <= most
 
 
-def _uri_truncated(facts: Facts, arguments: Sequence[str]) -> bool:
-    return any(len(uri) >= 8192 for uri in facts.uris)
+LONG_URI = 8192
+
+
+def longest_uri(facts: Facts) -> int:
+    """Octets of the longest URI."""
+    return max(map(len, facts.uris), default=0)
 
 
 def blank_share(facts: Facts) -> tuple[int, float]:
@@ -31,15 +38,15 @@ def blank_share(facts: Facts) -> tuple[int, float]:
     return len(lines), 100 * sum(not line.strip() for line in lines) / len(lines) if lines else 0.0
 
 
-def _blank_lines(facts: Facts, arguments: Sequence[str]) -> bool:
+def _blank_lines(arguments: Sequence[str]) -> Callable[[tuple[int, float]], bool]:
     """Of enough lines so many per cent are blank; of too few lines none count as such."""
-    lines, share = once(facts, blank_share)
-    return float(arguments[0]) <= (share if lines >= int(arguments[2]) else 0) <= float(arguments[1])
+    low, high, enough = float(arguments[0]), float(arguments[1]), int(arguments[2])
+    return lambda found: low <= (found[1] if found[0] >= enough else 0) <= high
 
 
-FUNCTIONS: dict[str, Function] = {
-    "check_blank_line_ratio": _blank_lines,
-    "check_body_length": _body_length,
-    "check_uri_truncated": _uri_truncated,
+FUNCTIONS: dict[str, Query[Any]] = {
+    "check_blank_line_ratio": Query(blank_share, _blank_lines),
+    "check_body_length": Query(body_length, _at_most),
+    "check_uri_truncated": Query(longest_uri, lambda arguments: lambda length: length >= LONG_URI),
 }
-"""Name in rule files → function."""
+"""Name in rule files → what it asks."""

@@ -8,18 +8,26 @@ from ...checks._dates import parse_date
 from ..facts import Facts
 from ..received import FETCHED
 from ..relays import parse_received
+from ._common import once
 
-_STAMP = re.compile(r"\b\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{2,4} \d{1,2}:\d\d", re.I)
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_STAMP = re.compile(rf"\b\d{{1,2}} {_MONTH} \d{{2,4}} \d{{1,2}}:\d\d", re.I)
 _ZONED = re.compile(r":\d\d (?:[+-]\d{2,4}|[A-Z]{1,4})\b")
+_LAST = re.compile(rf";\s+(?:[A-Za-z]{{2,9}},? )?(?=\d{{1,2}} {_MONTH} \d{{4}} \d\d:\d\d:\d\d [+-]\d{{4}}\b)")
+"""What stands before the date of most Received fields."""
 MAX_HOPS = 200
+MAX_LINE = 4096
 
 
 def header_date(facts: Facts) -> int | None:
     """Seconds since 1970 of ``Resent-Date``, else ``Date``; `None` where neither is a date."""
+    return once(facts, _header_date)
+
+
+def _header_date(facts: Facts) -> int | None:
     for name in ("resent-date", "date"):
         for latin1 in facts.index.get(name, ()):
-            text = " ".join(latin1.split())
-            time = _read(text)
+            time = _read(" ".join(latin1.split()))
             if time is not None:
                 return time
     return None
@@ -27,16 +35,29 @@ def header_date(facts: Facts) -> int | None:
 
 def received_dates(facts: Facts) -> list[int]:
     """Seconds since 1970 at which each hop took the mail, the latest first."""
+    return once(facts, _received_dates)
+
+
+def _received_dates(facts: Facts) -> list[int]:
     found: list[int] = []
     for latin1 in facts.index.get("received", ())[:MAX_HOPS]:
-        line = " ".join(latin1[:4096].split())
-        if ("with IMAP" in line or "with POP3" in line) and parse_received(line) == FETCHED:
-            found.clear()
-            continue
-        time = _read(line) if _ZONED.search(line) else None
+        time = None if "IMAP" in latin1 or "POP3" in latin1 else _usual(latin1)
+        if time is None:
+            line = " ".join(latin1[:MAX_LINE].split())
+            if ("with IMAP" in line or "with POP3" in line) and parse_received(line) == FETCHED:
+                found.clear()
+                continue
+            time = _read(line) if _ZONED.search(line) else None
         if time is not None:
             found.append(time)
     return found
+
+
+def _usual(latin1: str) -> int | None:
+    """The date behind the only semicolon of a line that has no colon before it: so it is the first date there."""
+    end = latin1.find(";")
+    match = _LAST.match(latin1, end) if 0 < end < MAX_LINE - 100 and latin1.find(":", 0, end) < 0 else None
+    return parse_date(latin1, match.end()) if match else None
 
 
 def _read(text: str) -> int | None:
@@ -56,3 +77,8 @@ def date_difference(facts: Facts) -> int:
     if len(differences) > 1 and differences[-1] == 0:
         differences.pop()
     return min(differences, key=abs, default=0)
+
+
+def hours_ahead(facts: Facts) -> float:
+    """`date_difference` in hours."""
+    return date_difference(facts) / 3600

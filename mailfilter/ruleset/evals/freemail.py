@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ..facts import Facts
-from ._common import Function, Listed, Lists, addresses, found_in, globs, once, pattern, senders
+from ._common import Listed, Lists, Query, addresses, found_in, globs, once, pattern, senders
 
 MAX_BODY_ADDRESSES = 10
 MAX_BODY_FREEMAILS = 5
@@ -31,25 +31,43 @@ def freemail(lists: Lists) -> Callable[[str], bool]:
     return is_free
 
 
-def _matching(found: Sequence[str], arguments: Sequence[str], at: int) -> bool:
+_Answer = Callable[[Sequence[str]], bool]
+_Decide = Callable[[Facts], bool]
+
+
+def _matching(arguments: Sequence[str], at: int) -> _Answer:
     """Whether there are addresses, one with the pattern in it where the rule has one."""
-    return bool(found) and (len(arguments) <= at or found_in(found, pattern(arguments[at], True)))
+    if len(arguments) <= at:
+        return bool
+    wanted = pattern(arguments[at], True)
+    return lambda found: bool(found) and found_in(found, wanted)
 
 
-def _from(lists: Lists) -> Function:
+def _facts(facts: Facts) -> Facts:
+    return facts
+
+
+def _from(lists: Lists) -> Query[list[str]]:
     is_free = freemail(lists)
-    return lambda facts, arguments: _matching([one for one in senders(facts) if is_free(one)], arguments, 0)
+    return Query(lambda facts: list(filter(is_free, senders(facts))), lambda arguments: _matching(arguments, 0))
 
 
-def _header(lists: Lists) -> Function:
+def _header(lists: Lists) -> Query[Facts]:
     is_free = freemail(lists)
 
-    def hits(facts: Facts, arguments: Sequence[str]) -> bool:
-        text = (facts.field(arguments[0]) or "").lower()
-        found = [match[1] for match in _ADDRESS.finditer(text)] if "@" in text else []
-        return _matching([one for one in found if is_free(one)], arguments, 1)
+    def test(arguments: Sequence[str]) -> _Decide:
+        target, matching = arguments[0], _matching(arguments, 1)
 
-    return hits
+        def hits(facts: Facts) -> bool:
+            text = facts.field(target)
+            if text is None or "@" not in text:
+                return False
+            found = [match[1] for match in _ADDRESS.finditer(text.lower())]
+            return matching(list(filter(is_free, found)))
+
+        return hits
+
+    return Query(_facts, test)
 
 
 def body_addresses(facts: Facts) -> list[str]:
@@ -68,41 +86,44 @@ def _body_addresses(facts: Facts) -> list[str]:
     return list(found)
 
 
-def _replyto(lists: Lists) -> Function:
+def _replyto(lists: Lists) -> Query[Facts]:
     is_free = freemail(lists)
 
-    def hits(facts: Facts, arguments: Sequence[str]) -> bool:
-        """Whether answers are to go to a free mailbox other than the sender's, by Reply-To or by the text."""
-        wanted = arguments[0] if arguments else "replyto"
-        author, reply = (addresses(facts, [name])[:1] for name in ("From:addr", "Reply-To:addr"))
-        author_free, reply_free = any(map(is_free, author)), any(map(is_free, reply))
-        if author_free and reply_free and author != reply:
-            return True
-        if not (reply_free if wanted == "replyto" else author_free):
-            return False
-        if _BULK.search(facts.field("EnvelopeFrom") or ""):
-            return False
-        own = reply if wanted == "replyto" else author
-        found = body_addresses(facts)
-        free = [one for one in found if is_free(one)]
-        if len(found) > MAX_BODY_ADDRESSES or len(free) > MAX_BODY_FREEMAILS:
-            return False
-        return any(one not in own for one in free)
+    def test(arguments: Sequence[str]) -> _Decide:
+        to_reply = not arguments or arguments[0] == "replyto"
 
-    return hits
+        def hits(facts: Facts) -> bool:
+            """Whether answers are to go to a free mailbox other than the sender's, by Reply-To or by the text."""
+            author, reply = (addresses(facts, [name])[:1] for name in ("From:addr", "Reply-To:addr"))
+            author_free, reply_free = any(map(is_free, author)), any(map(is_free, reply))
+            if author_free and reply_free and author != reply:
+                return True
+            if not (reply_free if to_reply else author_free):
+                return False
+            if _BULK.search(facts.field("EnvelopeFrom") or ""):
+                return False
+            own = reply if to_reply else author
+            return any(one not in own for one in once(facts, free_in_text))
+
+        return hits
+
+    free_in_text = _free_in_text(is_free)
+    return Query(_facts, test)
 
 
-def _body(lists: Lists) -> Function:
-    is_free = freemail(lists)
+def _free_in_text(is_free: Callable[[str], bool]) -> Callable[[Facts], list[str]]:
+    """What finds the free mailboxes in a text; none in one with so many addresses that it is no letter."""
 
-    def hits(facts: Facts, arguments: Sequence[str]) -> bool:
-        found = body_addresses(facts)
-        free = [address for address in found if is_free(address)]
-        if len(found) > MAX_BODY_ADDRESSES or len(free) > MAX_BODY_FREEMAILS:
-            return False
-        return _matching(free, arguments, 0)
+    def found(facts: Facts) -> list[str]:
+        every = body_addresses(facts)
+        free = list(filter(is_free, every))
+        return [] if len(every) > MAX_BODY_ADDRESSES or len(free) > MAX_BODY_FREEMAILS else free
 
-    return hits
+    return found
+
+
+def _body(lists: Lists) -> Query[list[str]]:
+    return Query(_free_in_text(freemail(lists)), lambda arguments: _matching(arguments, 0))
 
 
 FUNCTIONS: dict[str, Listed] = {
@@ -111,4 +132,4 @@ FUNCTIONS: dict[str, Listed] = {
     "check_freemail_header": _header,
     "check_freemail_replyto": _replyto,
 }
-"""Name in rule files → what makes the function for the lists of a rule set."""
+"""Name in rule files → what makes the query for the lists of a rule set."""

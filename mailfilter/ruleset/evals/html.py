@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..facts import Facts
-from ._common import Function, found_in, once, pattern
+from ._common import Query, found_in, once, pattern
 from .htmlfacts import HtmlFacts, html_facts, html_letters
 
 _TESTS: dict[str, Callable[[HtmlFacts], bool]] = {
@@ -36,66 +37,73 @@ BY_NAME = {
 """What the first argument may be, where a function asks one of several facts."""
 
 
-def _compare(value: float, expression: str) -> bool:
+_Test = Callable[[HtmlFacts], bool]
+
+
+def _comparison(expression: str) -> Callable[[float], bool]:
     match = _COMPARISON.match(expression)
-    return match is not None and _COMPARED[match[1]](float(value), float(match[2]))
+    if match is None:
+        return lambda value: False
+    compare, limit = _COMPARED[match[1]], float(match[2])
+    return lambda value: compare(float(value), limit)
 
 
-def _html(facts: Facts) -> HtmlFacts:
-    return once(facts, html_facts)
+def html(facts: Facts) -> HtmlFacts | None:
+    """Facts of the HTML of a mail, `None` where there is none: no function about it hits then."""
+    found = once(facts, html_facts)
+    return found if found.is_html else None
 
 
-def _test(facts: Facts, arguments: Sequence[str]) -> bool:
-    return _TESTS[arguments[0]](_html(facts))
+def _tag_exists(arguments: Sequence[str]) -> _Test:
+    name = arguments[0]
+    return lambda found: name in found.elements
 
 
-def _tag_exists(facts: Facts, arguments: Sequence[str]) -> bool:
-    return arguments[0] in _html(facts).elements
+def _tag_balance(arguments: Sequence[str]) -> _Test:
+    name, fits = arguments[0], _comparison(arguments[1])
+    return lambda found: name in found.elements and fits(found.elements[name])
 
 
-def _tag_balance(facts: Facts, arguments: Sequence[str]) -> bool:
-    elements = _html(facts).elements
-    return arguments[0] in elements and _compare(elements[arguments[0]], arguments[1])
+def _text_match(arguments: Sequence[str]) -> _Test:
+    texts, wanted = _TEXTS[arguments[0]], pattern(arguments[1])
+    return lambda found: found_in(texts(found), wanted)
 
 
-def _text_match(facts: Facts, arguments: Sequence[str]) -> bool:
-    texts = _TEXTS[arguments[0]](_html(facts))
-    return bool(texts) and found_in(texts, pattern(arguments[1]))
+def _range(arguments: Sequence[str]) -> _Test:
+    number, low, high = _NUMBERS[arguments[0]], float(arguments[1]), float(arguments[2])
+    return lambda found: low < number(found) <= high
 
 
-def _range(facts: Facts, arguments: Sequence[str]) -> bool:
-    found = _html(facts)
-    return found.is_html and float(arguments[1]) < _NUMBERS[arguments[0]](found) <= float(arguments[2])
+def _eval(arguments: Sequence[str]) -> _Test:
+    number, fits = _NUMBERS[arguments[0]], _comparison(arguments[1])
+    return lambda found: fits(number(found))
 
 
-def _eval(facts: Facts, arguments: Sequence[str]) -> bool:
-    found = _html(facts)
-    return found.is_html and _compare(_NUMBERS[arguments[0]](found), arguments[1])
+def _image_only(arguments: Sequence[str]) -> _Test:
+    low, high = float(arguments[0]), float(arguments[1])
+    return lambda found: "img" in found.elements and low < found.length <= high
 
 
-def _image_only(facts: Facts, arguments: Sequence[str]) -> bool:
-    found = _html(facts)
-    return "img" in found.elements and float(arguments[0]) < found.length <= float(arguments[1])
+def letters_for_pixel(facts: Facts) -> float | None:
+    """Characters shown for each pixel of the images in HTML, `None` without such images."""
+    found = html(facts)
+    return html_letters(facts) / found.area if found is not None and found.area > 0 else None
 
 
-def _image_ratio(facts: Facts, arguments: Sequence[str]) -> bool:
-    area = _html(facts).area
-    return area > 0 and float(arguments[0]) < once(facts, html_letters) / area <= float(arguments[1])
+def _between(arguments: Sequence[str]) -> Callable[[float], bool]:
+    low, high = float(arguments[0]), float(arguments[1])
+    return lambda ratio: low < ratio <= high
 
 
-def _iframe_source(facts: Facts, arguments: Sequence[str]) -> bool:
-    return _html(facts).iframe_source
-
-
-FUNCTIONS: dict[str, Function] = {
-    "check_iframe_src": _iframe_source,
-    "html_eval": _eval,
-    "html_image_only": _image_only,
-    "html_image_ratio": _image_ratio,
-    "html_range": _range,
-    "html_tag_balance": _tag_balance,
-    "html_tag_exists": _tag_exists,
-    "html_test": _test,
-    "html_text_match": _text_match,
+FUNCTIONS: dict[str, Query[Any]] = {
+    "check_iframe_src": Query(html, lambda arguments: lambda found: found.iframe_source),
+    "html_eval": Query(html, _eval),
+    "html_image_only": Query(html, _image_only),
+    "html_image_ratio": Query(letters_for_pixel, _between),
+    "html_range": Query(html, _range),
+    "html_tag_balance": Query(html, _tag_balance),
+    "html_tag_exists": Query(html, _tag_exists),
+    "html_test": Query(html, lambda arguments: _TESTS[arguments[0]]),
+    "html_text_match": Query(html, _text_match),
 }
-"""Name in rule files → function."""
+"""Name in rule files → what it asks."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from math import inf
+from typing import Any, NamedTuple
 
 from ..facts import Facts
-from ._common import Function, once
+from ._common import Query, once
 
 _KINDS = {"image/gif": "gif", "image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg"}
 MAX_SEGMENTS = 1000
@@ -66,37 +67,58 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
 _SIZES = {"gif": _gif, "png": _png, "jpeg": _jpeg}
 
 
-def _between(value: float, arguments: Sequence[str]) -> bool:
-    low = float(arguments[1])
-    return value >= low and (len(arguments) < 3 or value <= float(arguments[2]))
+def _between(arguments: Sequence[str]) -> Callable[[float], bool]:
+    low, high = float(arguments[1]), float(arguments[2]) if len(arguments) > 2 else inf
+    return lambda value: low <= value <= high
 
 
-def _image_count(facts: Facts, arguments: Sequence[str]) -> bool:
-    return _between(once(facts, pixels).counts.get(arguments[0], 0), arguments)
+def _image_count(arguments: Sequence[str]) -> Callable[[Pixels], bool]:
+    kind, fits = arguments[0], _between(arguments)
+    return lambda found: fits(found.counts.get(kind, 0))
 
 
-def _pixel_coverage(facts: Facts, arguments: Sequence[str]) -> bool:
-    return _between(once(facts, pixels).areas.get(arguments[0], 0), arguments)
+def _pixel_coverage(arguments: Sequence[str]) -> Callable[[Pixels], bool]:
+    kind, fits = arguments[0], _between(arguments)
+    return lambda found: fits(found.areas.get(kind, 0))
 
 
-def _text_ratio(family: str) -> Function:
+class Ratios(NamedTuple):
+    """Octets of text, and the images for each pixel of which they are counted."""
+
+    text: int
+    pixels: Pixels
+
+
+def _text_ratio(family: str) -> Query[Ratios]:
     """Octets of text, of HTML as it stands in a rawbody rule, for each pixel of the images."""
 
-    def hits(facts: Facts, arguments: Sequence[str]) -> bool:
-        area = once(facts, pixels).areas.get(arguments[0], 0)
-        if not area:
-            return False
+    def fact(facts: Facts) -> Ratios | None:
+        found = once(facts, pixels)
+        if not found.areas["all"]:
+            return None
         lines = facts.chunks if family == "rawbody" else facts.paragraphs
-        ratio = round(sum(map(len, lines)) / area, 3)
-        return float(arguments[1]) <= ratio <= float(arguments[2])
+        return Ratios(sum(map(len, lines)), found)
 
-    return hits
+    def test(arguments: Sequence[str]) -> Callable[[Ratios], bool]:
+        kind, low, high = arguments[0], float(arguments[1]), float(arguments[2])
+
+        def hits(found: Ratios) -> bool:
+            area = found.pixels.areas.get(kind, 0)
+            return area > 0 and low <= round(found.text / area, 3) <= high
+
+        return hits
+
+    return Query(fact, test)
 
 
-FUNCTIONS: dict[str, Function] = {
-    "image_count": _image_count,
-    "pixel_coverage": _pixel_coverage,
+def _pixels(facts: Facts) -> Pixels:
+    return once(facts, pixels)
+
+
+FUNCTIONS: dict[str, Query[Any]] = {
+    "image_count": Query(_pixels, _image_count),
+    "pixel_coverage": Query(_pixels, _pixel_coverage),
 }
-"""Name in rule files → function."""
-OF_FAMILY: dict[str, Callable[[str], Function]] = {"image_to_text_ratio": _text_ratio}
-"""Name in rule files → what makes the function for rules of one kind (``"body"``, ``"rawbody"``)."""
+"""Name in rule files → what it asks."""
+OF_FAMILY: dict[str, Callable[[str], Query[Any]]] = {"image_to_text_ratio": _text_ratio}
+"""Name in rule files → what makes the query for rules of one kind (``"body"``, ``"rawbody"``)."""

@@ -8,59 +8,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from ..facts import Facts
-from ._common import Function, Listed, Lists, globs, once, recipients, senders
+from ._common import Listed, Lists, Query, flag, globs, once, recipients, senders
 
 
 def _words(lists: Lists, *names: str) -> frozenset[str]:
     return frozenset().union(*(lists.get(name, frozenset()) for name in names))
 
 
-def _listed(who: Callable[[Facts], Iterable[str]], *names: str) -> Listed:
-    """A function that hits where one of ``who`` stands in one of the lists ``names``."""
+_Texts = Callable[[Facts], Sequence[str]]
 
-    def make(lists: Lists) -> Function:
+
+def _nothing(facts: Facts) -> None:
+    return None
+
+
+def _any(words: frozenset[str]) -> Callable[[Iterable[str]], bool]:
+    """Whether one of some texts in lower case is one of the words."""
+    known = globs(words)
+    return lambda texts: any(map(known, texts))
+
+
+def _listed(who: _Texts, *names: str) -> Listed:
+    """A query that hits where one of ``who`` stands in one of the lists ``names``."""
+
+    def make(lists: Lists) -> Query[Sequence[str]]:
         words = _words(lists, *names)
-        known = globs(words)
-        return lambda facts, arguments: bool(words) and any(known(text) for text in who(facts))
+        return Query(who if words else _nothing, lambda arguments: _any(words))
 
     return make
 
 
-def _in_list(who: Callable[[Facts], Iterable[str]]) -> Listed:
-    """A function that hits where one of ``who`` stands in the list that the rule names."""
+def _in_list(who: _Texts) -> Listed:
+    """A query that hits where one of ``who`` stands in the list that the rule names."""
 
-    def make(lists: Lists) -> Function:
-        def hits(facts: Facts, arguments: Sequence[str]) -> bool:
-            words = lists.get(f"({arguments[0].lower()})", frozenset())
-            return bool(words) and any(globs(words)(text) for text in who(facts))
-
-        return hits
+    def make(lists: Lists) -> Query[Sequence[str]]:
+        return Query(who, lambda arguments: _any(lists.get(f"({arguments[0].lower()})", frozenset())))
 
     return make
 
 
 def _welcome(name: str) -> Listed:
-    """A function that hits where sender and the client's name stand together in the list ``name``."""
+    """A query that hits where sender and the client's name stand together in the list ``name``."""
 
-    def make(lists: Lists) -> Function:
-        """The function over the lists of one rule set."""
+    def make(lists: Lists) -> Query[bool]:
         pairs = [word.split("\n") for word in sorted(lists.get(name, ()))]
+        known = [(globs(frozenset((sender,))), f".{domain}") for sender, domain in pairs]
 
-        def hits(facts: Facts, arguments: Sequence[str]) -> bool:
-            hops = facts.relays.untrusted[:1] if pairs else ()
-            hosts = [hop.rdns.lower() for hop in hops if hop.rdns]
+        def hits(facts: Facts) -> bool:
+            hops = facts.relays.untrusted[:1]
+            hosts = [f".{hop.rdns.lower()}" for hop in hops if hop.rdns]
             return any(
-                globs(frozenset((sender,)))(address) and f".{host}".endswith(f".{domain}")
-                for sender, domain in pairs
+                host.endswith(domain) and any(map(is_sender, senders(facts)))
                 for host in hosts
-                for address in senders(facts)
+                for is_sender, domain in known
             )
 
-        return hits
+        return flag(hits if pairs else _never)
 
     return make
+
+
+def _never(facts: Facts) -> bool:
+    return False
 
 
 def _replies(facts: Facts) -> list[str]:
@@ -77,10 +89,9 @@ def _within(words: frozenset[str]) -> frozenset[str]:
 
 
 def _subject_list(*names: str) -> Listed:
-    def make(lists: Lists) -> Function:
-        words = _words(lists, *names)
-        known = globs(_within(words))
-        return lambda facts, arguments: bool(words) and known(_subject(facts)[0])
+    def make(lists: Lists) -> Query[Sequence[str]]:
+        words = _within(_words(lists, *names))
+        return Query(_subject if words else _nothing, lambda arguments: _any(words))
 
     return make
 
@@ -95,18 +106,24 @@ def hosts(facts: Facts) -> frozenset[str]:
 
 
 def _hosts(facts: Facts) -> frozenset[str]:
-    found = (_HOST.match(uri) for uri in facts.uris)
+    # Of most URIs there are many at one host.
+    pieces = [uri.split(b"/", 3) for uri in facts.uris]
+    starts = {(piece[0], piece[2]) for piece in pieces if len(piece) > 2 and not piece[1]}
+    found = [_HOST.match(b"//".join(start)) for start in starts]
     shown = [match[1].decode("latin-1") for match in found if match]
     signed = [match[1] for text in facts.index.get("dkim-signature", ()) if (match := _SIGNER.search(text))]
     return frozenset(host for name in (*shown, *signed) if "." in (host := name.lower().strip(".")))
 
 
+def _above(host: str) -> list[str]:
+    """A host and the domains above it, the nearest first; of an address alone itself."""
+    labels = host.split(".")
+    return [".".join(labels[start:]) for start in range(1 if labels[-1].isdigit() else len(labels))]
+
+
 def host_is_listed(host: str, words: frozenset[str]) -> bool:
     """Whether a host or the nearest domain above it that a list knows stands there without ``!``."""
-    labels = host.split(".")
-    numeric = labels[-1].isdigit()
-    for start in range(1 if numeric else len(labels)):
-        name = ".".join(labels[start:])
+    for name in _above(host):
         if name in words:
             return True
         if f"!{name}" in words:
@@ -114,15 +131,35 @@ def host_is_listed(host: str, words: frozenset[str]) -> bool:
     return False
 
 
+class Places(NamedTuple):
+    """Hosts, and these with all domains above them."""
+
+    hosts: frozenset[str]
+    domains: frozenset[str]
+
+
+def places(facts: Facts) -> Places:
+    """`hosts` and the domains above them."""
+    return once(facts, _places)
+
+
+def _places(facts: Facts) -> Places:
+    found = hosts(facts)
+    return Places(found, frozenset([name for host in found for name in _above(host)]))
+
+
+def _host_in(words: frozenset[str]) -> Callable[[Places], bool]:
+    def hits(found: Places) -> bool:
+        return not words.isdisjoint(found.domains) and any(host_is_listed(host, words) for host in found.hosts)
+
+    return hits
+
+
 def _uri_hosts(*names: str) -> Listed:
-    """A function that hits where a URI's host is in the list ``names``, or in that which the rule names."""
+    """A query that hits where a URI's host is in the list ``names``, or in that which the rule names."""
 
-    def make(lists: Lists) -> Function:
-        def hits(facts: Facts, arguments: Sequence[str]) -> bool:
-            words = _words(lists, *(names or (f"uri({arguments[0].lower()})",)))
-            return bool(words) and any(host_is_listed(host, words) for host in hosts(facts))
-
-        return hits
+    def make(lists: Lists) -> Query[Places]:
+        return Query(places, lambda arguments: _host_in(_words(lists, *(names or (f"uri({arguments[0].lower()})",)))))
 
     return make
 
@@ -144,4 +181,4 @@ FUNCTIONS: dict[str, Listed] = {
     "check_uri_host_in_welcomelist": _uri_hosts("uri(welcome)"),
     "check_uri_host_listed": _uri_hosts(),
 }
-"""Name in rule files → what makes the function for the lists of a rule set."""
+"""Name in rule files → what makes the query for the lists of a rule set."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 from ...mime.part import Part
 from ..facts import Facts
-from ._common import Function, once
+from ._common import Query
 
 
 @dataclass(slots=True)
@@ -89,16 +91,10 @@ def _count(facts: Facts, part: Part, found: Parts) -> None:
         found.unicode_ratio = max(found.unicode_ratio, len(_ENTITY.findall(raw)) / size)
 
 
-def _mime_html(facts: Facts, arguments: Sequence[str]) -> bool:
-    return once(facts, parts).html > 0
+_Test = Callable[[Parts], bool]
 
 
-def _mime_html_only(facts: Facts, arguments: Sequence[str]) -> bool:
-    found = once(facts, parts)
-    return found.html > 0 and found.text == 0
-
-
-_TESTS: dict[str, Callable[[Parts], bool]] = {
+_TESTS: dict[str, _Test] = {
     "mime_base64_count": lambda found: found.base64 > 0,
     "mime_base64_encoded_text": lambda found: found.base64_text,
     "mime_qp_long_line": lambda found: found.quoted_long,
@@ -112,43 +108,36 @@ BY_NAME = {"check_for_mime": frozenset(_TESTS)}
 """What the first argument may be."""
 
 
-def _for_mime(facts: Facts, arguments: Sequence[str]) -> bool:
-    return _TESTS[arguments[0]](once(facts, parts))
+def _base64_length(arguments: Sequence[str]) -> _Test:
+    low, high = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else inf
+    return lambda found: low <= found.base64_line <= high
 
 
-def _base64_length(facts: Facts, arguments: Sequence[str]) -> bool:
-    length = once(facts, parts).base64_line
-    return length >= int(arguments[0]) and (len(arguments) < 2 or length <= int(arguments[1]))
+def _unicode_ratio(arguments: Sequence[str]) -> _Test:
+    low = float(arguments[0])
+    return lambda found: found.unicode_ratio >= low
 
 
-def _ascii_illegal(facts: Facts, arguments: Sequence[str]) -> bool:
-    return once(facts, parts).ascii_illegal > 0
+def _multipart_ratio(arguments: Sequence[str]) -> _Test:
+    low, high = float(arguments[0]), float(arguments[1])
+
+    def hits(found: Parts) -> bool:
+        ratio = 1.0
+        if found.html and found.text and found.html_size and found.alternative:
+            ratio = found.text_size / found.html_size
+        return low <= ratio < high
+
+    return hits
 
 
-def _unicode_ratio(facts: Facts, arguments: Sequence[str]) -> bool:
-    return once(facts, parts).unicode_ratio >= float(arguments[0])
-
-
-def _ma_non_text(facts: Facts, arguments: Sequence[str]) -> bool:
-    return once(facts, parts).not_text
-
-
-def _multipart_ratio(facts: Facts, arguments: Sequence[str]) -> bool:
-    found = once(facts, parts)
-    ratio = 1.0
-    if found.html and found.text and found.html_size and found.alternative:
-        ratio = found.text_size / found.html_size
-    return float(arguments[0]) <= ratio < float(arguments[1])
-
-
-FUNCTIONS: dict[str, Function] = {
-    "check_abundant_unicode_ratio": _unicode_ratio,
-    "check_base64_length": _base64_length,
-    "check_for_ascii_text_illegal": _ascii_illegal,
-    "check_for_mime": _for_mime,
-    "check_for_mime_html": _mime_html,
-    "check_for_mime_html_only": _mime_html_only,
-    "check_ma_non_text": _ma_non_text,
-    "check_mime_multipart_ratio": _multipart_ratio,
+FUNCTIONS: dict[str, Query[Any]] = {
+    "check_abundant_unicode_ratio": Query(parts, _unicode_ratio),
+    "check_base64_length": Query(parts, _base64_length),
+    "check_for_ascii_text_illegal": Query(parts, lambda arguments: lambda found: found.ascii_illegal > 0),
+    "check_for_mime": Query(parts, lambda arguments: _TESTS[arguments[0]]),
+    "check_for_mime_html": Query(parts, lambda arguments: lambda found: found.html > 0),
+    "check_for_mime_html_only": Query(parts, lambda arguments: lambda found: found.html > 0 and found.text == 0),
+    "check_ma_non_text": Query(parts, lambda arguments: lambda found: found.not_text),
+    "check_mime_multipart_ratio": Query(parts, _multipart_ratio),
 }
-"""Name in rule files → function."""
+"""Name in rule files → what it asks."""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 from ..facts import Facts
 from ..received import Relay
-from ._common import Function
+from ._common import Query, flag
 from .headers import gated
 
 
-def _no_relays(facts: Facts, arguments: Sequence[str]) -> bool:
+def _no_relays(facts: Facts) -> bool:
     relays = facts.relays
     return not (relays.trusted or relays.untrusted or relays.unparseable)
 
 
-def _unparseable(facts: Facts, arguments: Sequence[str]) -> bool:
+def _unparseable(facts: Facts) -> bool:
     return facts.relays.unparseable > 0
 
 
-def _all_trusted(facts: Facts, arguments: Sequence[str]) -> bool:
+def _all_trusted(facts: Facts) -> bool:
     relays = facts.relays
     return bool(relays.trusted) and not relays.untrusted and not relays.unparseable
 
@@ -33,7 +34,7 @@ def _external(facts: Facts) -> tuple[Relay, ...]:
 _DOTTED = re.compile(r"\[?((?:\d{1,3}\.){3}\d{1,3})\]?\Z")
 
 
-def _helo_ip_mismatch(facts: Facts, arguments: Sequence[str]) -> bool:
+def _helo_ip_mismatch(facts: Facts) -> bool:
     """A host greeted as an address of another network (of 24 bits) than its own."""
     for relay in facts.relays.untrusted:
         match = _DOTTED.match(relay.helo)
@@ -43,7 +44,7 @@ def _helo_ip_mismatch(facts: Facts, arguments: Sequence[str]) -> bool:
     return False
 
 
-def _mailfrom_matches_rcvd(facts: Facts, arguments: Sequence[str]) -> bool:
+def _mailfrom_matches_rcvd(facts: Facts) -> bool:
     """The client's name is of the registered domain of the envelope's sender."""
     domain = (facts.field("EnvelopeFrom:addr:domain") or "").strip()
     hops = _external(facts)
@@ -56,11 +57,11 @@ _YAHOO = (
 )
 
 
-def _came_from(domain: str, signs: str) -> Function:
+def _came_from(domain: str, signs: str) -> Callable[[Facts], bool]:
     """A function that hits where From is at ``domain`` and no Received field shows one of ``signs``."""
     sender, sign = re.compile(rf"[@.]{domain}\s*\Z", re.I), re.compile(signs, re.I)
 
-    def forged(facts: Facts, arguments: Sequence[str]) -> bool:
+    def forged(facts: Facts) -> bool:
         if not sender.search(facts.field("From:addr") or "") or gated(facts):
             return False
         resent = facts.field("Resent-From") and facts.field("Resent-To") and facts.field("X-Received")
@@ -69,13 +70,13 @@ def _came_from(domain: str, signs: str) -> Function:
     return forged
 
 
-FUNCTIONS: dict[str, Function] = {
-    "check_all_trusted": _all_trusted,
-    "check_for_forged_yahoo_received_headers": _came_from(r"yahoo\.com", _YAHOO),
-    "check_for_forged_eudoramail_received_headers": _came_from(r"eudoramail\.com", r"by \S*whowhere\.com;"),
-    "check_mailfrom_matches_rcvd": _mailfrom_matches_rcvd,
-    "check_no_relays": _no_relays,
-    "check_relays_unparseable": _unparseable,
-    "helo_ip_mismatch": _helo_ip_mismatch,
+FUNCTIONS: dict[str, Query[Any]] = {
+    "check_all_trusted": flag(_all_trusted),
+    "check_for_forged_yahoo_received_headers": flag(_came_from(r"yahoo\.com", _YAHOO)),
+    "check_for_forged_eudoramail_received_headers": flag(_came_from(r"eudoramail\.com", r"by \S*whowhere\.com;")),
+    "check_mailfrom_matches_rcvd": flag(_mailfrom_matches_rcvd),
+    "check_no_relays": flag(_no_relays),
+    "check_relays_unparseable": flag(_unparseable),
+    "helo_ip_mismatch": flag(_helo_ip_mismatch),
 }
-"""Name in rule files → function."""
+"""Name in rule files → what it asks."""
