@@ -6,6 +6,8 @@ import re
 from datetime import date
 from functools import lru_cache
 
+from ..kernel import native
+
 _DATE = re.compile(
     r"\s*(?:[A-Za-z]{2,9}\.?,?\s{0,9})?"
     r"(\d{1,2})[ \t-]{1,9}([A-Za-z]{3})[a-z]{0,6}[ \t.-]{1,9}(\d{2,4})[ \t,]{1,9}"
@@ -22,6 +24,12 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 def parse_date(text: str, start: int = 0) -> int | None:
     """Seconds since 1970-01-01 UTC, or ``None`` for what is no date.  An unknown zone counts as UTC."""
+    if native is not None and (seconds := native.date(text, start)) is not None:
+        return int(seconds)
+    return _read(text, start)
+
+
+def _read(text: str, start: int) -> int | None:
     match = _DATE.match(text, start, start + _LONGEST)
     if not match:
         return None

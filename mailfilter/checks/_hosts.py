@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
+from ..kernel import native
 from ._lists import read_list, words
 from ._text import LATIN, LOOKALIKE
 
@@ -87,8 +88,23 @@ _LETTERS = re.compile("[a-z]{3,}")
 
 
 def may_name_brand(text: str) -> bool:
-    """Whether a word of ``text`` (lower case) is the first of a brand's name: a quick test before `brand_in`."""
-    return not _BRAND_WORDS.isdisjoint(_LETTERS.findall(text))
+    """Whether a word of ``text`` is the first of a brand's name: a quick test before `brand_in`."""
+    if native is not None and native.may_hold(text, _brand_bits()) is False:
+        return False
+    return not _BRAND_WORDS.isdisjoint(_LETTERS.findall(text.lower()))
+
+
+@cache
+def _brand_bits() -> bytes:
+    """A bit for the hash of each of these words (FNV-1a, folded to 16 bits), as the kernel wants them."""
+    bits = bytearray(1 << 13)
+    for word in _BRAND_WORDS:
+        value = 2166136261
+        for octet in word.encode():
+            value = (value ^ octet) * 16777619 & 0xFFFFFFFF
+        value = (value ^ value >> 16) & 0xFFFF
+        bits[value >> 3] |= 1 << (value & 7)
+    return bytes(bits)
 
 
 def brand_in(text: str, domain: str) -> str:

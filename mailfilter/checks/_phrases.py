@@ -31,6 +31,8 @@ _SHIFT = np.uint32(32 - _BITS)
 _BLANK = "\t\n\v\f\r-/_\\|=+~<>"
 _DROPPED = b"\0'\"`!#$%&()*,.:;?@[]^{}"
 _TABLE = bytes(ord(" ") if chr(code) in _BLANK else code + 32 if 65 <= code <= 90 else code for code in range(256))
+_KEPT = bytes(0 if code in _DROPPED else _TABLE[code] for code in range(256))
+"""The same for the kernel: 0 for what is dropped."""
 _UNSEEN = re.compile(rb"\xe2(?:\x80[\x8b-\x8f\x98-\x9e\xa6]|\x81\xa0)")
 """Zero-width characters, curly quotes and dots, in UTF-8."""
 _ALSO_UNSEEN = re.compile(rb"\xc2[\xad\xb4]|\xcd\x8f|\xef\xbb\xbf")
@@ -46,13 +48,13 @@ def plain(text: str) -> bytes:
 
     Letters that only look different (mathematical, full-width) are those that they stand for (NFKC, Unicode Annex 15).
     """
+    if native is not None:
+        made = native.phrase_text(text, _KEPT)
+        return bytes(native.phrase_text(_lowered(text), _KEPT) if made is None else made)
     if text.isascii():
         raw = text.encode()
     else:
-        raw = text.lower().encode("utf-8", "replace")
-        rare = b"\xf0" in raw or b"\xef" in raw or b"\xe2" in raw
-        if rare and any(map(raw.__contains__, _STYLED)):
-            raw = unicodedata.normalize("NFKC", text).lower().encode("utf-8", "replace")
+        raw = _lowered(text)
         if b"\xe2" in raw:
             raw = _UNSEEN.sub(b"", raw)
         if b"\xc2" in raw or b"\xcd" in raw or b"\xef" in raw:
@@ -60,6 +62,14 @@ def plain(text: str) -> bytes:
         if b"\xe2" in raw or b"\xc2" in raw:
             raw = _GAP.sub(b" ", raw)
     return b" %b " % raw.replace(b" \n", b" ").translate(_TABLE, _DROPPED)
+
+
+def _lowered(text: str) -> bytes:
+    """A text that is not ASCII in lower case, its letters those that they stand for; UTF-8."""
+    raw = text.lower().encode("utf-8", "replace")
+    if (b"\xf0" in raw or b"\xef" in raw or b"\xe2" in raw) and any(map(raw.__contains__, _STYLED)):
+        return unicodedata.normalize("NFKC", text).lower().encode("utf-8", "replace")
+    return raw
 
 
 class Phrases:
@@ -82,6 +92,7 @@ class Phrases:
                 self._anchors.setdefault(text[at : at + ANCHOR], []).append((number, at))
         words = np.frombuffer(b"".join(self._anchors), "<u4")
         self._table[_hashed(words[::2], words[1::2])] = True
+        self._bits = np.packbits(self._table, bitorder="little").tobytes()
 
     def find(self, texts: Sequence[bytes]) -> list[list[int]]:
         """Numbers of the phrases in each text (in `plain` form), each once, in the order of their place."""
@@ -101,7 +112,7 @@ class Phrases:
     def _places(self, together: bytes) -> list[int]:
         """Places, on steps of two bytes, where an anchor may stand; ``together`` is whole words of four bytes."""
         if native is not None:
-            places: list[int] = native.anchors(together, self._table)
+            places: list[int] = native.anchors(together, self._bits)
             return places
         even, odd = np.frombuffer(together, "<u4"), np.frombuffer(together, "<u4", len(together) // 4 - 1, 2)
         first = self._table.take(_hashed(even[:-1], even[1:])).nonzero()[0]

@@ -7,7 +7,7 @@ in 2026 as it was in 2002.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..message import Message
 from ..mime.words import header_text
@@ -45,13 +45,12 @@ _UNDISCLOSED = re.compile(r"\s*undisclosed[- ]recipients?\b|\s*unlisted[- ]recip
 class _Block:
     """The header block as all rules need it: raw values by lower-case name, the names, the subject."""
 
-    __slots__ = ("block", "charset", "fields", "names", "subject")
+    __slots__ = ("block", "fields", "message", "names", "subject")
 
     def __init__(self, message: Message) -> None:
-        root = message.root
-        self.block = block = root.block
+        self.message = message
+        self.block = block = message.root.block
         self.fields, self.names = block.by_name, block.names
-        self.charset = root.header_charset
         self.subject = message.subject
 
     def plain(self, name: str) -> str:
@@ -67,20 +66,18 @@ def _from_missing(block: _Block) -> Symbol | None:
 
 
 def _duplicated(block: _Block) -> Symbol | None:
-    fields = block.fields
-    if not [name for name in ONCE if len(fields.get(name, ())) > 1]:
-        return None
-    twice = [f"{name} ×{len(values)}" for name, values in fields.items() if len(values) > 1 and name in ONCE]
-    return Symbol("HEADER_DUPLICATED", evidence=", ".join(twice))
+    twice = [f"{name} ×{len(raws)}" for name, raws in block.fields.items() if len(raws) > 1 and name in ONCE]
+    return Symbol("HEADER_DUPLICATED", evidence=", ".join(twice)) if twice else None
 
 
 def _date(block: _Block) -> Symbol | None:
-    if "date" not in block.fields:
+    fields = block.fields
+    if "date" not in fields:
         return Symbol("DATE_MISSING", evidence="no Date header")
-    text, received = block.plain("date"), block.plain("received")
-    sent = parse_date(text)
+    sent = parse_date(text := fields["date"][0])
     if sent is None:
         return Symbol("DATE_INVALID", evidence=quote(text[:LONGEST].strip()))
+    received = fields["received"][0] if "received" in fields else ""
     arrived = parse_date(received, received.rfind(";") + 1)
     if arrived is None or -PAST <= sent - arrived <= FUTURE:
         return None
@@ -101,9 +98,6 @@ def _message_id(block: _Block) -> Symbol | None:
 
 def _shouts(block: _Block) -> Symbol | None:
     text = block.subject[:LONGEST]
-    end = text[-SHOUT:]
-    if end != end.upper():
-        return None
     tags = _TAGS.match(text)
     text = text[tags.end() :] if tags else text
     if text != text.upper() or " " not in text.strip() or sum(map(str.isupper, text)) < SHOUT:
@@ -127,8 +121,6 @@ def _subject_empty(block: _Block) -> Symbol | None:
 
 def _subject_padded(block: _Block) -> Symbol | None:
     """Blanks that push a random tail out of the reader's sight."""
-    if GAP not in block.subject:
-        return None
     head, _, tail = block.subject[:LONGEST].rstrip().rpartition(GAP)
     if not head.strip() or " " in tail.strip():
         return None
@@ -145,8 +137,6 @@ def _recipients(block: _Block) -> Symbol | None:
 
 
 def _raw_8bit(block: _Block) -> Symbol | None:
-    if block.block.plain:
-        return None
     for name, raw in zip(block.block.written, block.block.raws, strict=True):
         try:
             _ = raw.isascii() or raw.encode("latin-1").decode("utf-8")
@@ -157,20 +147,18 @@ def _raw_8bit(block: _Block) -> Symbol | None:
 
 
 def _encoded_needlessly(block: _Block) -> Symbol | None:
-    if block.block.plain:
-        return None
     for name in ("subject", "from"):
         raw = block.plain(name)
-        if "=?" in raw and (value := header_text(raw, block.charset)).isascii() and _NEEDLESS.search(raw):
+        charset = block.message.root.header_charset
+        if "=?" in raw and (value := header_text(raw, charset)).isascii() and _NEEDLESS.search(raw):
             return Symbol("ENCODED_NEEDLESSLY", evidence=f"{name} in base64 holds ASCII only: {quote(value)}")
     return None
 
 
 def _verdict_headers(block: _Block) -> Symbol | None:
-    if "x-spam-" in "".join(block.names):
-        for name in block.names:
-            if name.startswith("x-spam-"):
-                return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
+    for name in block.names:
+        if name.startswith("x-spam-"):
+            return Symbol("SPAM_HEADERS_PRESENT", evidence=f"came with {quote(name, 60)}")
     return None
 
 
@@ -180,10 +168,44 @@ def _mime_version(block: _Block) -> Symbol | None:
     return None
 
 
-_RULES: tuple[Callable[[_Block], Symbol | None], ...] = (
+_Rule = Callable[[_Block], Symbol | None]
+_RULES: tuple[_Rule, ...] = (
     _from_missing, _duplicated, _date, _message_id, _shouts, _fake_reply, _subject_empty, _subject_padded,
     _recipients, _raw_8bit, _encoded_needlessly, _verdict_headers, _mime_version,
 )  # fmt: skip
+
+
+def _suspected(block: _Block) -> Iterator[_Rule]:
+    """The rules that may find something, in the order of `_RULES`: what each needs, as quickly as it can be seen."""
+    fields, names, subject = block.fields, block.names, block.subject
+    if "from" not in fields:
+        yield _from_missing
+    if len(names) - len(fields) > _repeated(fields):
+        yield _duplicated
+    yield _date
+    yield _message_id
+    if subject[LONGEST - SHOUT : LONGEST] or (end := subject[-SHOUT:]) == end.upper():
+        yield _shouts
+    if subject[:2].lower() == "re" or subject[:1].isspace():
+        yield _fake_reply
+    if not subject or subject.isspace():
+        yield _subject_empty
+    if GAP in subject:
+        yield _subject_padded
+    if "to" not in fields or fields["to"][0].lstrip()[:2].lower() == "un":
+        yield _recipients
+    if not block.block.plain:
+        yield _raw_8bit
+        yield _encoded_needlessly
+    if "x-spam-" in ":".join(names):
+        yield _verdict_headers
+    if "content-type" in fields and "mime-version" not in fields:
+        yield _mime_version
+
+
+def _repeated(fields: Mapping[str, tuple[str, ...]]) -> int:
+    """How many of the two headers that stand more than once by right do so."""
+    return sum([len(fields[name]) - 1 for name in ("received", "delivered-to") if name in fields])
 
 
 class HeaderCheck:
@@ -200,4 +222,4 @@ class HeaderCheck:
 def find(message: Message) -> Findings:
     """What `HeaderCheck` finds in one message."""
     block = _Block(message)
-    return tuple(symbol for rule in _RULES if (symbol := rule(block)) is not None)
+    return tuple([symbol for rule in _suspected(block) if (symbol := rule(block)) is not None])

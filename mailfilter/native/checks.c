@@ -97,30 +97,83 @@ PyObject *kernel_date(PyObject *self, PyObject *args)
 
 /* --- phrases --- */
 
-/* phrase_text(text: str, table: bytes) -> bytes | None: ``text`` as phrases are compared, by a table in which an octet
- * that is left out is 0; None for what is not ASCII. */
+/* Length of the character at p that is not seen (zero-width, curly quotes, soft hyphens) or, ``blank``, is seen as one
+ * (dashes, the no-break space); 0 for others.  UTF-8. */
+static int unseen(const octet *p, const octet *end, int *blank)
+{
+    *blank = 0;
+    if (*p == 0xC2 && end - p >= 2 && (p[1] == 0xA0 || p[1] == 0xAD || p[1] == 0xB4)) {
+        *blank = p[1] == 0xA0;
+        return 2;
+    }
+    if (*p == 0xCD)
+        return end - p >= 2 && p[1] == 0x8F ? 2 : 0;
+    if (end - p < 3)
+        return 0;
+    if (*p == 0xEF)
+        return p[1] == 0xBB && p[2] == 0xBF ? 3 : 0;
+    if (*p != 0xE2)
+        return 0;
+    octet last = p[2];
+    if (p[1] == 0x81)
+        return last == 0xA0 ? 3 : 0;
+    *blank = last == 0x93 || last == 0x94;
+    int gone = (last >= 0x8B && last <= 0x8F) || (last >= 0x98 && last <= 0x9E) || last == 0xA6;
+    return p[1] == 0x80 && (*blank || gone) ? 3 : 0;
+}
+
+/* ``given`` by the table, an end of line after a blank left out; how much that makes. */
+static Py_ssize_t put_phrase_text(Span given, const octet *table, octet *made)
+{
+    octet *out = made;
+    int after_blank = 0, blank;
+    for (const octet *p = given.at, *end = p + given.size; p < end; p++) {
+        octet c = *p;
+        if (c >= 0x80) {
+            int size = unseen(p, end, &blank);
+            p += size ? size - 1 : 0;
+            if (size && !blank)
+                continue;
+            c = size ? ' ' : c;
+        }
+        if (after_blank & (c == '\n')) {
+            after_blank = 0;
+            continue;
+        }
+        after_blank = c == ' ';
+        *out = table[c];
+        out += *out != 0;
+    }
+    return out - made;
+}
+
+/* phrase_text(text: str | bytes, table: bytes) -> bytes | None: ``text``, UTF-8 where it is bytes, as phrases are
+ * compared, by a table in which an octet that is left out is 0; None for a str that is not ASCII. */
 PyObject *kernel_phrase_text(PyObject *self, PyObject *args)
 {
     PyObject *text;
     Span given, table;
     (void)self;
-    if (!PyArg_ParseTuple(args, "Uy#", &text, &table.at, &table.size))
+    if (!PyArg_ParseTuple(args, "Oy#", &text, &table.at, &table.size))
         return NULL;
     if (table.size != 256) {
         PyErr_SetString(PyExc_ValueError, "a table of 256 octets is expected");
         return NULL;
     }
-    if (!utf8_of(text, &given) || given.size != PyUnicode_GetLength(text))
-        return look_in_python();
-    octet *room = malloc((size_t)given.size + 2), *out = room;
+    if (PyUnicode_Check(text)) {
+        if (!utf8_of(text, &given) || given.size != PyUnicode_GetLength(text))
+            return look_in_python();
+    } else {
+        char *at;
+        if (PyBytes_AsStringAndSize(text, &at, &given.size) < 0)
+            return NULL;
+        given.at = (const octet *)at;
+    }
+    octet *room = malloc((size_t)given.size + 2), *out = room + 1; /* nothing becomes longer */
     if (!room)
         return PyErr_NoMemory();
-    *out++ = ' ';
-    for (const octet *p = given.at, *end = p + given.size; p < end; p++) {
-        *out = table.at[*p];
-        out += *out != 0;
-        p += *p == ' ' && p + 1 < end && p[1] == '\n';
-    }
+    *room = ' ';
+    out += put_phrase_text(given, table.at, out);
     *out++ = ' ';
     PyObject *result = PyBytes_FromStringAndSize((char *)room, out - room);
     free(room);

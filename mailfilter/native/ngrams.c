@@ -178,7 +178,7 @@ PyObject *kernel_weigh(PyObject *self, PyObject *args)
 }
 
 /* anchors(text: bytes, table) -> list[int]: the places, in steps of two, where eight bytes stand whose hash ``table``
- * (1 << 20 of 0 or 1) has; the twin is in mailfilter/checks/_phrases.py. */
+ * (1 << 20 bits) has; the twin is in mailfilter/checks/_phrases.py. */
 PyObject *kernel_anchors(PyObject *self, PyObject *args)
 {
     const char *given;
@@ -188,13 +188,14 @@ PyObject *kernel_anchors(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "y#y*", &given, &size, &table))
         return NULL;
     PyObject *places = NULL;
-    if ((size_t)table.len != SLOTS)
-        PyErr_Format(PyExc_ValueError, "a table of %zd entries, not %zd", table.len, (Py_ssize_t)SLOTS);
+    if ((size_t)table.len != SLOTS / 8)
+        PyErr_Format(PyExc_ValueError, "a table of %zd octets, not %zd", table.len, (Py_ssize_t)SLOTS / 8);
     else
         places = PyList_New(0);
     const octet *p = (const octet *)given, *marked = table.buf;
     for (Py_ssize_t i = 0; places && i + 8 <= size; i += 2) {
-        if (!marked[(word_at(p + i) * 0x9E3779B1u ^ word_at(p + i + 4) * 0x85EBCA77u) >> (32 - BITS)])
+        uint32_t hash = (word_at(p + i) * 0x9E3779B1u ^ word_at(p + i + 4) * 0x85EBCA77u) >> (32 - BITS);
+        if (!(marked[hash >> 3] >> (hash & 7) & 1))
             continue;
         PyObject *place = PyLong_FromSsize_t(i);
         if (!place || PyList_Append(places, place) < 0)
