@@ -102,13 +102,31 @@ def test_texts_are_normalised_as_by_the_twins(text: str) -> None:
     assert native.squeeze(octets) == views._squeezed(octets)
     assert native.skeleton(octets, 5) == b" ".join(views._SKELETON.findall(octets.translate(views._LOWER))[:5])
     assert native.shorten(octets) == views._shortened(octets)
-    tidied = native.tidy(text)
-    assert tidied is None or tidied == "\n".join(
-        [html._one_line(line) for line in text.split("\x1e") if line and not line.isspace()]
-    )
+    assert native.tidy(text) in (None, html._tidied(text))
     counted = native.count(text)
     assert counted in (None, relations._counted(text, text[:2000]))
     assert counted is not None or not text.isascii()
+
+
+_REFERENCES = (
+    "&", "&amp;", "&nbsp;", "&nbsp", "&lt;", "&lt", "&#65;", "&#x41", "&#X2019;", "&#160;", "&#30;", "&#0;", "&#128;",
+    "&#xd800;", "&#1114112;", "&#00000000065;", "&#;", "&#x;", "&hellip;", "&copy;", "&copy", "a", "1", ";", "#", "x",
+    " ", "\x1e", "é", "\xa0",
+)  # fmt: skip
+
+
+@needed
+@given(st.lists(st.sampled_from(_REFERENCES), max_size=8).map("".join))
+def test_references_are_decoded_as_by_the_twin(text: str) -> None:
+    assert native is not None
+    assert native.tidy(text) in (None, html._tidied(text))
+
+
+@needed
+def test_common_references_are_not_given_up() -> None:
+    assert native is not None
+    text = "R&D &amp; &quot;B&B&quot;&nbsp; &#8217;&#xE9;&#x1F600; & &#160; &lt;b&gt;\x1e&copy; 2026"
+    assert native.tidy(text) == 'R&D & "B&B" \u2019é\U0001f600 & <b>\n© 2026'
 
 
 @needed

@@ -87,12 +87,17 @@ def _one_text(text: str) -> str:
 
 def _tidy(text: str) -> str:
     """Entities decoded, runs of blanks made one, empty lines dropped."""
+    if native is not None and (tidied := native.tidy(text)) is not None:
+        return tidied  # type: ignore[no-any-return]
+    return _tidied(text)
+
+
+def _tidied(text: str) -> str:
+    """The same for any text."""
     if "&" in text:
         text = text.replace("&nbsp;", " ")
         if "&" in text:
             text = unescape(text)
-    if native is not None and (tidied := native.tidy(text)) is not None:
-        return tidied  # type: ignore[no-any-return]
     return "\n".join([_one_line(line) for line in text.split(BREAK) if line and not line.isspace()])
 
 

@@ -6,7 +6,7 @@ static PyMethodDef methods[] = {
     {"weigh", kernel_weigh, METH_VARARGS, "N-grams of a mail: how many, how many known and their weights, by part."},
     {"squeeze", kernel_squeeze, METH_O, "UTF-8 in the form that views hold."},
     {"skeleton", kernel_skeleton, METH_VARARGS, "Tags and names of attributes and properties of HTML."},
-    {"tidy", kernel_tidy, METH_O, "Runs of blanks made one, empty lines dropped; None for what has no UTF-8."},
+    {"tidy", kernel_tidy, METH_O, "References decoded, runs of blanks made one, empty lines dropped; None where Python has to."},
     {"text_links", kernel_text_links, METH_VARARGS, "Links in plain text; None where Python has to look."},
     {"host", kernel_host, METH_O, "The host of an address of the web; None for an odd form."},
     {"plain", kernel_plain, METH_O, "A text in the form that views hold; None for what Python has to normalise."},
@@ -32,7 +32,7 @@ static PyMethodDef methods[] = {
 };
 
 /* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
-#define VERSION 8
+#define VERSION 12
 
 static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "VERSION", VERSION); }
 

@@ -1,4 +1,4 @@
-/* Normalising of texts; the twins are in mailfilter/classifier/views.py and mime/html.py. */
+/* Normalising of texts for views; the twins are in mailfilter/classifier/views.py and relations.py. */
 
 #include "kernel.h"
 
@@ -206,40 +206,6 @@ PyObject *kernel_skeleton(PyObject *self, PyObject *args)
     Py_ssize_t length = make_skeleton(low, size, most, low + size);
     PyObject *result = PyBytes_FromStringAndSize((char *)low + size, length);
     free(low);
-    return result;
-}
-
-#define BREAK 0x1e
-
-/* tidy(text: str) -> str | None: lines end at BREAK; other runs of white space become one space. */
-PyObject *kernel_tidy(PyObject *self, PyObject *text)
-{
-    Span given;
-    (void)self;
-    if (!utf8_of(text, &given))
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    octet *made = malloc((size_t)given.size + 1), *out = made;
-    if (!made)
-        return PyErr_NoMemory();
-    const octet *p = given.at, *end = p + given.size;
-    octet gap = 0; /* what separates what comes from what stands there */
-    while (p < end) {
-        Py_ssize_t blank = blank_size(p, end);
-        if (blank) {
-            if (*p == BREAK)
-                gap = '\n';
-            else if (!gap)
-                gap = ' ';
-            p += blank;
-            continue;
-        }
-        if (gap && out > made)
-            *out++ = gap;
-        gap = 0;
-        *out++ = *p++;
-    }
-    PyObject *result = PyUnicode_DecodeUTF8((char *)made, out - made, NULL);
-    free(made);
     return result;
 }
 

@@ -1,0 +1,141 @@
+/* Texts of HTML as a reader sees them; the twin is _tidied in mailfilter/mime/html.py. */
+
+#include "html.h"
+
+#define MOST_DIGITS 7
+
+static int hexadecimal(octet c)
+{
+    return is_digit(c) ? c - '0' : to_lower(c) >= 'a' && to_lower(c) <= 'f' ? to_lower(c) - 'a' + 10 : -1;
+}
+
+/* A character as UTF-8; how many octets. */
+static int put_utf8(octet *out, uint32_t code)
+{
+    if (code < 0x80) {
+        *out = (octet)code;
+        return 1;
+    }
+    int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    for (int i = more; i > 0; i--, code >>= 6)
+        out[i] = (octet)(0x80 | (code & 0x3F));
+    out[0] = (octet)((0xFF00 >> (more + 1)) | code);
+    return more + 1;
+}
+
+/* The character of a number; its length, 0 for one that means another or none. */
+static int put_number(octet *out, uint32_t code)
+{
+    if (!code || (code >= 0x80 && code < 0xA0) || (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF)
+        return 0;
+    return put_utf8(out, code);
+}
+
+/* What a reference becomes: how many octets, and behind which it goes on; 0 for what only Python can tell. */
+typedef struct {
+    int made;
+    const octet *after;
+} Reference;
+
+static Reference read_number(const octet *p, const octet *end, octet *out)
+{
+    int hex = p < end && (*p == 'x' || *p == 'X'), digits = 0;
+    uint32_t code = 0;
+    for (p += hex; p < end && digits <= MOST_DIGITS; p++, digits++) {
+        int digit = hex || is_digit(*p) ? hexadecimal(*p) : -1;
+        if (digit < 0)
+            break;
+        code = code * (hex ? 16 : 10) + (uint32_t)digit;
+    }
+    if (!digits || digits > MOST_DIGITS)
+        return (Reference){0, p};
+    return (Reference){put_number(out, code), p + (p < end && *p == ';')};
+}
+
+static Reference read_name(const octet *p, const octet *end, octet *out)
+{
+    static const struct { const char *name; octet code; } known[] = {
+        {"nbsp;", ' '}, {"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"copy;", 0xA9}, {"reg;", 0xAE},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        Py_ssize_t size = (Py_ssize_t)strlen(known[i].name);
+        if (end - p >= size && !memcmp(p, known[i].name, (size_t)size))
+            return (Reference){put_utf8(out, known[i].code), p + size};
+    }
+    return (Reference){0, p};
+}
+
+/* The text at p with its references decoded, in ``out``, which nothing makes longer; its end, NULL where only Python
+ * can tell. */
+static octet *decode(const octet *p, const octet *end, octet *out)
+{
+    while (p < end) {
+        const octet *mark = memchr(p, '&', (size_t)(end - p)), *stop = mark ? mark : end;
+        memcpy(out, p, (size_t)(stop - p));
+        out += stop - p;
+        if (!mark)
+            break;
+        const octet *first = mark + 1, *second = first + 1;
+        int letter = first < end && is_lower(to_lower(*first));
+        if (first < end && *first == '#' ? second == end || !(is_digit(*second) || to_lower(*second) == 'x')
+                                         : !letter || second == end || !(is_lower(to_lower(*second)) || is_digit(*second))) {
+            *out++ = '&'; /* no reference */
+            p = first;
+            continue;
+        }
+        Reference found = letter ? read_name(first, end, out) : read_number(second, end, out);
+        if (!found.made)
+            return NULL;
+        out += found.made;
+        p = found.after;
+    }
+    return out;
+}
+
+/* Lines end at BREAK; other runs of white space become one space; in ``out``, which may be where p is. */
+static octet *put_lines(const octet *p, const octet *end, octet *made)
+{
+    octet *out = made, gap = 0; /* what separates what comes from what stands there */
+    while (p < end) {
+        Py_ssize_t blank = *p > ' ' && *p < 0x80 ? 0 : blank_size(p, end);
+        if (blank) {
+            if (*p == BREAK)
+                gap = '\n';
+            else if (!gap)
+                gap = ' ';
+            p += blank;
+            continue;
+        }
+        if (gap && out > made)
+            *out++ = gap;
+        gap = 0;
+        do
+            *out++ = *p++;
+        while (p < end && *p > ' ' && *p < 0x80);
+    }
+    return out;
+}
+
+/* tidy(text: str) -> str | None: references decoded, blanks made one, a line per BREAK; None where Python has to. */
+PyObject *kernel_tidy(PyObject *self, PyObject *text)
+{
+    Span given;
+    (void)self;
+    if (!utf8_of(text, &given))
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    octet *made = malloc((size_t)given.size + 1);
+    if (!made)
+        return PyErr_NoMemory();
+    const octet *p = given.at, *end = p + given.size;
+    if (memchr(p, '&', (size_t)given.size)) {
+        end = decode(p, end, made);
+        p = made;
+    }
+    PyObject *result;
+    if (end)
+        result = PyUnicode_DecodeUTF8((char *)made, put_lines(p, end, made) - made, NULL);
+    else
+        result = Py_NewRef(Py_None);
+    free(made);
+    return result;
+}
