@@ -103,21 +103,22 @@ class Phrases:
         if not places:
             return found
         ends = list(accumulate(map(len, padded)))
-        for place in sorted(places):
-            for number, at in self._anchors.get(together[place : place + ANCHOR], ()):
-                if place >= at and together.startswith(self.texts[number], place - at):
+        standing, phrases = self._anchors.get, self.texts
+        for place in places:
+            for number, at in standing(together[place : place + ANCHOR], ()):
+                if place >= at and together.startswith(phrases[number], place - at):
                     found[bisect_right(ends, place)].append(number)
-        return [list(dict.fromkeys(numbers)) for numbers in found]
+        return [list(dict.fromkeys(numbers)) if numbers else numbers for numbers in found]
 
     def _places(self, together: bytes) -> list[int]:
-        """Places, on steps of two bytes, where an anchor may stand; ``together`` is whole words of four bytes."""
+        """Places, on steps of two bytes, where an anchor may stand, in order; ``together`` is whole words of four."""
         if native is not None:
             places: list[int] = native.anchors(together, self._bits)
             return places
         even, odd = np.frombuffer(together, "<u4"), np.frombuffer(together, "<u4", len(together) // 4 - 1, 2)
         first = self._table.take(_hashed(even[:-1], even[1:])).nonzero()[0]
         second = self._table.take(_hashed(odd[:-1], odd[1:])).nonzero()[0]
-        return [*(first * 4).tolist(), *(second * 4 + 2).tolist()]
+        return sorted([*(first * 4).tolist(), *(second * 4 + 2).tolist()])
 
 
 def _hashed(first: NDArray[np.uint32], second: NDArray[np.uint32]) -> NDArray[np.uint32]:

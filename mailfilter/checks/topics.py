@@ -80,7 +80,10 @@ class TopicCheck:
 
 def _shown(message: Message) -> bytes:
     """Subject and texts, as phrases are compared."""
-    return plain("\n".join([message.subject, *[text.visible[:LONGEST] for text in message.texts[:TEXTS]]]))
+    texts = message.texts
+    if len(texts) == 1:
+        return plain(f"{message.subject}\n{texts[0][2][:LONGEST]}")
+    return plain("\n".join([message.subject, *[text[2][:LONGEST] for text in texts[:TEXTS]]]))
 
 
 def _findings(message: Message, numbers: Sequence[int]) -> Iterator[Symbol]:

@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from ..message import Link, Message, Text
+from ..message import Link, Text
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._hosts import domain_of, registered_domain
 from ._lists import read_list, words
+from ._needles import Needles
 from ._text import quote
 
 MOST = 200
@@ -36,13 +37,18 @@ _FREE = words("hosting.toml", "free_hosts")
 _FREE_ENDS = tuple("." + host for host in sorted(_FREE))
 _CHEAP = words("hosting.toml", "cheap_tops")
 _REDIRECTS = tuple(read_list("hosting.toml")["redirects"])
-_REDIRECT_HOSTS = frozenset(start.partition("/")[0] for start in _REDIRECTS)
+_REDIRECT_HOSTS = frozenset(f"{www}{start.partition('/')[0]}" for start in _REDIRECTS for www in ("", "www."))
 _COIN = re.compile(r"(?<![0-9A-Za-z])(?:bc1[02-9ac-hj-np-z]{25,60}|[13][1-9A-HJ-NP-Za-km-z]{25,34})(?![0-9A-Za-z])")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _GAP = re.compile(rf"(?:[ \t\r\xa0]{{0,20}}\n){{{GAP}}}")
+_ROWS = re.compile(rf"\n(?:[ \t\r\xa0]{{0,20}}\n){{{GAP - 1}}}")
+"""What every gap holds; it begins with an octet that is searched for at once."""
 _CODE = re.compile(r"[{<\[@]")
 """What styles, markup and conditions for one mail program begin with."""
 _TAIL = re.compile(r"[A-Za-z0-9+/_-]{8,150}\Z")
+_IN_TEXT = Needles("\n" * 5, "itcoin", "BTC")
+_WITH_GAP, _WITH_COIN = 1, 2 | 4
+_COMMENT = Needles("<!--")
 
 
 @lru_cache(maxsize=8192)
@@ -59,8 +65,7 @@ def _about(host: str) -> tuple[Symbol, ...]:
 
 def _redirect(links: Sequence[Link]) -> Iterator[Symbol]:
     for link in links:
-        host = link.host.removeprefix("www.")
-        if host in _REDIRECT_HOSTS:
+        if link.host in _REDIRECT_HOSTS:
             address = link.url.partition("://")[2].removeprefix("www.").lower()
             if address.startswith(_REDIRECTS):
                 yield Symbol("LINK_REDIRECT", evidence=quote(link.url, 100))
@@ -92,31 +97,31 @@ def _encoded(end: str, addresses: Sequence[str]) -> str:
     return next((to for to in addresses if to == said), "")
 
 
-def _one_place(message: Message, links: Sequence[Link]) -> Iterator[Symbol]:
+def _one_place(links: Sequence[Link]) -> Iterator[Symbol]:
     """Every link, the one for signing off among them, leads to the very same address."""
-    targets = [link.url.partition("#")[0].rstrip("/") for link in links if link.origin == "href" and link.host]
+    targets = [link.url.partition("#")[0].rstrip("/") for link in links if link.origin == "href"]
     if len(targets) >= ALL and len(set(targets)) == 1:
         yield Symbol("LINKS_ONE_PLACE", evidence=f"{len(targets)} links, all to {quote(targets[0], 60)}")
 
 
-def _texts(message: Message) -> Iterator[Symbol]:
-    for text in message.texts[:4]:
-        visible = text.visible
-        if text.kind == "html":
-            yield from _stuffed(text)
-        elif visible.find("\n\n\n\n\n", 0, LONGEST) >= 0:
-            gap = _GAP.search(visible, 0, LONGEST)
-            if gap and visible[: gap.start()].strip() and visible[gap.end() :].strip():
-                yield Symbol("TEXT_BELOW_GAP", evidence=f"text behind {gap[0].count(chr(10))} empty lines and more")
-        if (visible.find("itcoin", 0, LONGEST) >= 0 or visible.find("BTC", 0, LONGEST) >= 0) and (
-            coin := _coin(visible)
-        ):
-            yield Symbol("COIN_ADDRESS", evidence=f"pay to {quote(coin)}")
+def _in_text(text: Text) -> list[Symbol]:
+    found: list[Symbol] = []
+    kind, visible, source = text.kind, text.visible, text.source
+    if kind == "html" and _COMMENT.within(source):
+        found += _stuffed(source)
+    held = _IN_TEXT.within(visible, LONGEST)
+    if held & _WITH_GAP and kind == "plain" and _ROWS.search(visible, 0, LONGEST):
+        gap = _GAP.search(visible, 0, LONGEST)
+        if gap and visible[: gap.start()].strip() and visible[gap.end() :].strip():
+            lines = gap[0].count("\n")
+            found.append(Symbol("TEXT_BELOW_GAP", evidence=f"text behind {lines} empty lines and more"))
+    if held & _WITH_COIN and (coin := _coin(visible)):
+        found.append(Symbol("COIN_ADDRESS", evidence=f"pay to {quote(coin)}"))
+    return found
 
 
-def _stuffed(text: Text) -> Iterator[Symbol]:
+def _stuffed(source: str) -> Iterator[Symbol]:
     """A comment that holds pages of words: nobody reads it but a filter."""
-    source = text.source
     start = source.find("<!--")
     for _ in range(COMMENTS):
         end = source.find("-->", start) if start >= 0 else -1
@@ -161,22 +166,29 @@ class TrapCheck:
 
 def find(mail: Mail) -> Findings:
     """What `TrapCheck` finds in one mail: each symbol once, with the first place that shows it."""
+    symbols: list[Symbol] = []
+    if visited := [link for link in mail.message.links[:MOST] if link[3] and link[2] != "src"]:
+        symbols += _in_links(mail, visited)
+    for text in mail.message.texts[:4]:
+        symbols += _in_text(text)
     found: dict[str, Symbol] = {}
-    for symbol in _look(mail):
+    for symbol in symbols:
         found.setdefault(symbol.name, symbol)
     return tuple(found.values())
 
 
-def _look(mail: Mail) -> Iterator[Symbol]:
-    message = mail.message
-    visited = [link for link in message.links[:MOST] if link.origin != "src" and link.host]
-    for host in {link.host: None for link in visited}:
-        yield from _about(host)
-    if visited:
-        yield from _redirect(visited)
-        yield from _one_place(message, visited)
-        if marked := [link for link in visited if "#" in link.url]:
-            shown = [to.address for to in message.addresses("to")[:3]]
-            addresses = [to.lower() for to in (*shown, *mail.envelope.rcpt_to[:3]) if domain_of(to)]
-            yield from _names_recipient(marked, addresses) if addresses else ()
-    yield from _texts(message)
+def _in_links(mail: Mail, links: Sequence[Link]) -> list[Symbol]:
+    """What is to be seen of links that somebody may follow."""
+    found: list[Symbol] = []
+    hosts = dict.fromkeys([link[3] for link in links])
+    for host in hosts:
+        found += _about(host)
+    if not _REDIRECT_HOSTS.isdisjoint(hosts):
+        found += _redirect(links)
+    if len(links) >= ALL:
+        found += _one_place(links)
+    if marked := [link for link in links if "#" in link[0]]:
+        shown = [to.address for to in mail.message.addresses("to")[:3]]
+        addresses = [to.lower() for to in (*shown, *mail.envelope.rcpt_to[:3]) if domain_of(to)]
+        found += _names_recipient(marked, addresses) if addresses else ()
+    return found
