@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 NATIVE = "mailfilter/native"
 NAMES = (
     "module", "ngrams", "views", "links", "relations", "headers", "mailboxes", "matcher", "tags", "attributes",
-    "anchors", "checks", "hidden", "html", "tidy", "rulehtml", "ruletext", "rulewords", "rulefacts",
+    "anchors", "checks", "hidden", "html", "tidy", "rulehtml", "ruletext", "rulewords", "rulefacts", "rulefields",
 )  # fmt: skip
 
 setup(

@@ -104,5 +104,6 @@ PyObject *kernel_rule_text(PyObject *self, PyObject *text);
 PyObject *kernel_rule_paragraphs(PyObject *self, PyObject *text);
 PyObject *kernel_rule_words(PyObject *self, PyObject *data);
 PyObject *kernel_rule_facts(PyObject *self, PyObject *args);
+PyObject *kernel_rule_fields(PyObject *self, PyObject *args);
 
 #endif

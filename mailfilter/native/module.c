@@ -28,6 +28,7 @@ static PyMethodDef methods[] = {
     {"rule_paragraphs", kernel_rule_paragraphs, METH_O, "Text as body rules see it; None for what has no UTF-8."},
     {"rule_words", kernel_rule_words, METH_O, "Words that may hold a URI."},
     {"rule_facts", kernel_rule_facts, METH_VARARGS, "What rules ask about HTML; None where Python has to look."},
+    {"rule_fields", kernel_rule_fields, METH_VARARGS, "Header fields as rules see them."},
     {NULL, NULL, 0, NULL},
 };
 

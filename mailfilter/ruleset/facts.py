@@ -15,8 +15,8 @@ from ..mime.headers import Block
 from ..mime.part import Part
 from ..trust import NOBODY, Trust
 from .bodytext import MAX_LINE, characters, cut_lines, effective_type, normalised, pieces_of, split_lines
-from .fields import first_ip, fitting, is_special, reader, sender_of
-from .headertext import Mailbox, decoded, decoded_all, mailboxes, octets
+from .fields import first_ip, is_special, reader, sender_of
+from .headertext import Fields, Mailbox, decoded, decoded_all, fields, mailboxes, octets
 from .htmltext import HtmlText
 from .relays import Relays, relays
 from .uris import UriFinder
@@ -58,33 +58,10 @@ class Facts:
         return list(zip(block.written, block.raws, strict=True))
 
     @cached_property
-    def _decoded(self) -> list[str]:
-        """The values of all header fields as rules see them, each with its line end."""
+    def fields(self) -> Fields:
+        """All header fields, decoded and raw."""
         block = self.message.root.block
-        return decoded_all(block.names, block.raws)
-
-    @cached_property
-    def values(self) -> Mapping[str, Sequence[str]]:
-        """Values of header fields as rules see them, each with its line end, by name in lower case."""
-        found: dict[str, list[str]] = {}
-        for name, value in zip(self.message.root.block.names, self._decoded, strict=True):
-            if name in found:
-                found[name].append(value)
-            else:
-                found[name] = [value]
-        return found
-
-    @cached_property
-    def lines(self) -> list[str]:
-        """All header fields, decoded, each with its name and line end; no more of them than fit."""
-        names = self.message.root.block.written
-        return fitting([f"{name}: {value}" for name, value in zip(names, self._decoded, strict=True)])
-
-    @cached_property
-    def raw_lines(self) -> list[str]:
-        """All header fields as they stand, each with its line end; no more of them than fit."""
-        lines = [f"{name}:{latin1}\n" for name, latin1 in self.headers]
-        return fitting([line.replace("\r", "") for line in lines] if "\r" in "".join(lines) else lines)
+        return fields(block.written, block.names, block.raws)
 
     @property
     def full(self) -> bytes:
@@ -157,7 +134,7 @@ class Facts:
         for name in ORIGINATING:
             if name in self.index:
                 originating = first_ip(self.index[name][-1]) or originating
-        return relays(self.values.get("received", ()), originating, self.envelope, self.trust)
+        return relays(self.fields.values.get("received", ()), originating, self.envelope, self.trust)
 
     @cached_property
     def untrusted_text(self) -> str:

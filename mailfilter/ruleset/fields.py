@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from .headertext import MAX_ALL, MAX_VALUE, shown_name
+from .headertext import MAX_VALUE, raw_lines, shown_name
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -26,6 +26,8 @@ _FOLD = re.compile(r"\r?\n\s+")
 @lru_cache(4096)
 def reader(target: str) -> Reader:
     """What reads ``target``."""
+    if target in WHOLE:
+        return WHOLE[target]
     name, *modifiers = target.split(":")
     low = name.lower()
     address, raw = "addr" in modifiers, "raw" in modifiers
@@ -48,7 +50,7 @@ def _source(name: str, low: str, raw: bool, parsed: bool) -> Reader:
         return special[raw]
     if raw or parsed:
         return lambda facts: [as_written(latin1) for latin1 in facts.index.get(low, ())]
-    return lambda facts: facts.values.get(low, ())
+    return lambda facts: facts.fields.values.get(low, ())
 
 
 def as_written(latin1: str) -> str:
@@ -112,60 +114,46 @@ def _host(facts: Facts, value: str) -> str:
     return next((host for host in hosts if facts.finder.is_domain(host)), "")
 
 
-def fitting(values: list[str]) -> list[str]:
-    """As many values as all fields together may have characters."""
-    if sum(map(len, values)) <= MAX_ALL:
-        return values
-    size = 0
-    for number, value in enumerate(values):
-        size += len(value)
-        if size > MAX_ALL:
-            return values[:number]
-    return values
+def _lines(facts: Facts) -> Sequence[str]:
+    return facts.fields.lines()
 
 
-def _lines(facts: Facts) -> list[str]:
-    return facts.lines
+def _raw_lines(facts: Facts) -> Sequence[str]:
+    block = facts.message.root.block
+    return raw_lines(block.written, block.raws)
 
 
-def _raw_lines(facts: Facts) -> list[str]:
-    return facts.raw_lines
-
-
-def _first_untrusted(facts: Facts, lines: Sequence[str]) -> int:
-    """Place of the first Received field that cannot be trusted, behind the last line if there is none."""
+def _first_untrusted(facts: Facts) -> int:
+    """Number of the first Received field, among all fields, that cannot be trusted; of none, how many there are."""
     at, names = -1, facts.message.root.block.names
     try:
         for _ in range(facts.relays.first_untrusted + 1):
             at = names.index("received", at + 1)
     except ValueError:
-        return len(lines)
-    return min(at, len(lines))
+        return len(names)
+    return at
 
 
-def _trusted(all_of: Reader) -> Reader:
+def _trusted(lines: Reader) -> Reader:
     """Everything down to the first Received field that cannot be trusted, that one included."""
-
-    def values(facts: Facts) -> Sequence[str]:
-        lines = all_of(facts)
-        return lines[: _first_untrusted(facts, lines) + 1]
-
-    return values
+    return lambda facts: lines(facts)[: _first_untrusted(facts) + 1]
 
 
-def _untrusted(all_of: Reader) -> Reader:
+def _untrusted(lines: Reader) -> Reader:
     """Everything from the first Received field on that cannot be trusted."""
+    return lambda facts: lines(facts)[_first_untrusted(facts) :]
 
-    def values(facts: Facts) -> Sequence[str]:
-        lines = all_of(facts)
-        return lines[_first_untrusted(facts, lines) :]
 
-    return values
+def _untrusted_text(facts: Facts) -> Sequence[str]:
+    fields, first = facts.fields, _first_untrusted(facts)
+    if first >= len(fields.ends):
+        return ()
+    return (fields.text[fields.ends[first - 1] if first else 0 :],)
 
 
 def _several(*names: str) -> tuple[Reader, Reader]:
     def decoded(facts: Facts) -> Sequence[str]:
-        return [value for name in names for value in facts.values.get(name, ())]
+        return [value for name in names for value in facts.fields.values.get(name, ())]
 
     def raw(facts: Facts) -> Sequence[str]:
         values = [_FOLD.sub(" ", latin1) + "\n" for name in names for latin1 in facts.index.get(name, ())]
@@ -221,6 +209,15 @@ SPECIAL: dict[str, tuple[Reader, Reader]] = {
     "x-spam-relays-internal": _both(lambda facts: [facts.relays.internal_text()]),
 }
 """Names that are no field: what reads their values, decoded and raw."""
+
+
+WHOLE: dict[str, Reader] = {
+    "ALL": lambda facts: (facts.fields.text,) if facts.fields.text else (),
+    "ALL:raw": lambda facts: (facts.fields.raw_text,) if facts.fields.raw_text else (),
+    "ALL-UNTRUSTED": _untrusted_text,
+    "ALL-EXTERNAL": _untrusted_text,
+}
+"""The same where all lines together are wanted, which are there in one piece."""
 
 
 def is_special(target: str) -> bool:

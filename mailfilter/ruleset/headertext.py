@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
+from ..kernel import native
 from ..mime.charsets import decode_text
 from ..mime.words import word_bytes
 
@@ -32,6 +34,50 @@ def decoded(name: str, latin1: str) -> str:
     """A field's value as rules see it, without the line end; ``name`` in lower case."""
     text = latin1 if len(latin1) <= MAX_VALUE else latin1[:MAX_VALUE]
     return _readable(name, _unfolded(text) if "\n" in text else text)
+
+
+class Fields(NamedTuple):
+    """The header fields of a mail as rules see them, each with its line end."""
+
+    values: Mapping[str, Sequence[str]]
+    """Decoded, by name in lower case."""
+    text: str
+    """Decoded, with their names, one behind the other; no more of them than fit."""
+    ends: Sequence[int]
+    """Where each ends in ``text``."""
+    raw_text: str
+    """With their names and folds, one behind the other; no more of them than fit."""
+
+    def lines(self) -> list[str]:
+        """The fields of ``text``, each for itself."""
+        return [self.text[start:end] for start, end in zip((0, *self.ends), self.ends, strict=False)]
+
+
+def fields(written: tuple[str, ...], names: tuple[str, ...], raws: tuple[str, ...]) -> Fields:
+    """The fields of a header block; ``written`` are the names (ASCII) as they stand, ``names`` in lower case."""
+    if native is not None:
+        return Fields(*native.rule_fields(written, names, raws, _line))
+    return _fields(written, names, raws)
+
+
+def _line(name: str, latin1: str) -> str:
+    return decoded(name, latin1) + "\n"
+
+
+def _fields(written: tuple[str, ...], names: tuple[str, ...], raws: tuple[str, ...]) -> Fields:
+    decoded = decoded_all(names, raws)
+    values: dict[str, list[str]] = {}
+    for name, value in zip(names, decoded, strict=True):
+        values.setdefault(name, []).append(value)
+    lines = [f"{name}: {value}" for name, value in zip(written, decoded, strict=True)]
+    ends = [end for end in accumulate(map(len, lines)) if end <= MAX_ALL]
+    return Fields(values, "".join(lines[: len(ends)]), ends, "".join(raw_lines(written, raws)))
+
+
+def raw_lines(written: Sequence[str], raws: Sequence[str]) -> list[str]:
+    """Fields with their names and folds, each for itself; no more of them than fit."""
+    lines = [f"{name}:{latin1}\n".replace("\r", "") for name, latin1 in zip(written, raws, strict=True)]
+    return lines[: sum(end <= MAX_ALL for end in accumulate(map(len, lines)))]
 
 
 def decoded_all(names: Sequence[str], raws: Sequence[str]) -> list[str]:
@@ -125,9 +171,30 @@ _PIECE = re.compile(r'"((?:[^"\\]++|\\.)*+)"|([^"]++)', re.S)
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")
 
 
+_SIMPLE_ADDRESS = r"([A-Za-z0-9!#$%&'*+./=?^_`{|}~-]{1,64}@[A-Za-z0-9._-]{1,255})"
+_SIMPLE = re.compile(
+    rf'\s*(?:(?:"([^"\\]*)"(\s*)|([^\s"(),:;<>@\\][^"(),:;<>@\\]*))?<{_SIMPLE_ADDRESS}>'
+    rf"|{_SIMPLE_ADDRESS}(?:\s*\(([^()\\]*)\))?)\Z"
+)
+
+
 def mailboxes(latin1: str) -> list[Mailbox]:
     """The mailboxes of a raw field, tolerant of what is between them."""
-    text = latin1[:MAX_VALUE].replace("\\\\", "").rstrip(_BLANKS)
+    text = (latin1 if len(latin1) <= MAX_VALUE else latin1[:MAX_VALUE]).rstrip(_BLANKS)
+    match = _SIMPLE.match(text)
+    return _mailboxes(text.replace("\\\\", "").rstrip(_BLANKS)) if match is None else [_simple(match)]
+
+
+def _simple(match: re.Match[str]) -> Mailbox:
+    """The mailbox of a field that holds one alone, in one of the usual forms."""
+    quoted, blanks, phrase, address, alone, comment = match.groups()
+    if alone is not None:
+        return Mailbox(comment, alone)
+    name = phrase if quoted is None else quoted + blanks
+    return Mailbox(None if name in (address, "") else name, address)
+
+
+def _mailboxes(text: str) -> list[Mailbox]:
     group = _GROUP.match(text)
     if group:
         text = group[1]
