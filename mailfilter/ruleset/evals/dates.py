@@ -13,8 +13,10 @@ from ._common import once
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _STAMP = re.compile(rf"\b\d{{1,2}} {_MONTH} \d{{2,4}} \d{{1,2}}:\d\d", re.I)
 _ZONED = re.compile(r":\d\d (?:[+-]\d{2,4}|[A-Z]{1,4})\b")
-_LAST = re.compile(rf";\s+(?:[A-Za-z]{{2,9}},? )?(?=\d{{1,2}} {_MONTH} \d{{4}} \d\d:\d\d:\d\d [+-]\d{{4}}\b)")
+_LAST = re.compile(rf"; (?:[A-Za-z]{{2,9}},? )?(?=(\d{{1,2}} {_MONTH} \d{{4}} \d\d:\d\d:\d\d [+-]\d{{4}}\b))")
 """What stands before the date of most Received fields."""
+_WHOLE = 80
+"""Characters in which a date and what stands before it are whole."""
 MAX_HOPS = 200
 MAX_LINE = 4096
 
@@ -54,10 +56,15 @@ def _received_dates(facts: Facts) -> list[int]:
 
 
 def _usual(latin1: str) -> int | None:
-    """The date behind the only semicolon of a line that has no colon before it: so it is the first date there."""
-    end = latin1.find(";")
-    match = _LAST.match(latin1, end) if 0 < end < MAX_LINE - 100 and latin1.find(":", 0, end) < 0 else None
-    return parse_date(latin1, match.end()) if match else None
+    """The date behind the first semicolon of a line that has no colon before it: so it is the first date there."""
+    end = latin1.find(";", 0, MAX_LINE - _WHOLE)
+    if end < 0 or latin1.find(":", 0, end) >= 0:
+        return None
+    text = " ".join(latin1[end : end + _WHOLE].split())
+    match = _LAST.match(text)
+    if match is None or (match.end(1) == len(text) and end + _WHOLE < len(latin1)):
+        return None
+    return parse_date(text, match.end())
 
 
 def _read(text: str) -> int | None:

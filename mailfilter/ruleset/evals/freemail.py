@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from string import ascii_letters, digits
+from typing import NamedTuple
 
 from ..facts import Facts
 from ._common import Listed, Lists, Query, addresses, found_in, globs, once, pattern, senders
@@ -12,6 +14,9 @@ MAX_BODY_ADDRESSES = 10
 MAX_BODY_FREEMAILS = 5
 """A text with more addresses than that is no letter of somebody who wants an answer."""
 
+MAX_LOCAL = 64
+"""Characters before the ``@``."""
+_LOCAL = ascii_letters + digits + "_.+=-"
 _ADDRESS = re.compile(r"(?<![\w.+=-])([\w.+=-]{1,64}@[a-z0-9][a-z0-9.-]{1,200}\.[a-z]{2,20})(?![\w-])", re.I | re.A)
 
 
@@ -62,8 +67,7 @@ def _header(lists: Lists) -> Query[Facts]:
             text = facts.field(target)
             if text is None or "@" not in text:
                 return False
-            found = [match[1] for match in _ADDRESS.finditer(text.lower())]
-            return matching(list(filter(is_free, found)))
+            return matching(list(filter(is_free, addresses_in(text))))
 
         return hits
 
@@ -76,26 +80,54 @@ def body_addresses(facts: Facts) -> list[str]:
 
 
 def _body_addresses(facts: Facts) -> list[str]:
-    text = b"".join(facts.paragraphs[1:]).decode("latin-1").lower()
-    found = dict.fromkeys(match[1] for match in _ADDRESS.finditer(text)) if "@" in text else {}
+    text = b"".join(facts.paragraphs[1:])
+    found = dict.fromkeys(addresses_in(text.decode("latin-1")) if b"@" in text else ())
     for uri in facts.uris:
         if uri[:7].lower() == b"mailto:":
-            found.update(
-                dict.fromkeys(m[1] for m in _ADDRESS.finditer(uri[7:].decode("latin-1").lower().split("?")[0]))
-            )
+            found.update(dict.fromkeys(addresses_in(uri[7:].partition(b"?")[0].decode("latin-1"))))
     return list(found)
 
 
-def _replyto(lists: Lists) -> Query[Facts]:
-    is_free = freemail(lists)
+def addresses_in(text: str) -> list[str]:
+    """Addresses in a text, in lower case; looked for around each ``@`` only."""
+    found: list[str] = []
+    end, at = 0, text.find("@")
+    while at >= 0:
+        before = text[max(0, at - MAX_LOCAL - 1) : at]
+        start = at - len(before) + len(before.rstrip(_LOCAL))
+        match = _ADDRESS.match(text, start) if start >= end else None
+        if match:
+            found.append(match[1].lower())
+            end = match.end()
+        at = text.find("@", at + 1)
+    return found
 
-    def test(arguments: Sequence[str]) -> _Decide:
+
+class _Letter(NamedTuple):
+    """A mail of which the author or who is to be answered has a free mailbox."""
+
+    facts: Facts
+    author: list[str]
+    reply: list[str]
+    author_free: bool
+    reply_free: bool
+
+
+def _replyto(lists: Lists) -> Query[_Letter]:
+    is_free = freemail(lists)
+    free_in_text = _free_in_text(is_free)
+
+    def fact(facts: Facts) -> _Letter | None:
+        author, reply = (addresses(facts, [name])[:1] for name in ("From:addr", "Reply-To:addr"))
+        author_free, reply_free = any(map(is_free, author)), any(map(is_free, reply))
+        return _Letter(facts, author, reply, author_free, reply_free) if author_free or reply_free else None
+
+    def test(arguments: Sequence[str]) -> Callable[[_Letter], bool]:
         to_reply = not arguments or arguments[0] == "replyto"
 
-        def hits(facts: Facts) -> bool:
+        def hits(letter: _Letter) -> bool:
             """Whether answers are to go to a free mailbox other than the sender's, by Reply-To or by the text."""
-            author, reply = (addresses(facts, [name])[:1] for name in ("From:addr", "Reply-To:addr"))
-            author_free, reply_free = any(map(is_free, author)), any(map(is_free, reply))
+            facts, author, reply, author_free, reply_free = letter
             if author_free and reply_free and author != reply:
                 return True
             if not (reply_free if to_reply else author_free):
@@ -107,8 +139,7 @@ def _replyto(lists: Lists) -> Query[Facts]:
 
         return hits
 
-    free_in_text = _free_in_text(is_free)
-    return Query(_facts, test)
+    return Query(fact, test)
 
 
 def _free_in_text(is_free: Callable[[str], bool]) -> Callable[[Facts], list[str]]:
