@@ -44,6 +44,7 @@ STEPS = 50_000
 UNCOUNTED = 0.0005
 """Seconds that are not counted."""
 Span = tuple[int, int]
+Shown = tuple[bytes, int, "Exact"]
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Budget:
     mail: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
     cut_off: dict[str, None] = field(default_factory=dict)
-    shown: dict[str, tuple[bytes, int, Exact]] = field(default_factory=dict)
+    shown: dict[str, Shown] = field(default_factory=dict)
     """Where a rule that counts once was seen to match, for evidence: a text, where a match ends, the pattern."""
 
     def __post_init__(self) -> None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from .exact import Budget, Exact, Span
+from .exact import Budget, Exact, Shown, Span
 from .patterns import Pattern
 from .spelling import Text
 
 SHORT = 100
 """Octets of a text up to which what was seen in it is kept."""
-MAX_KNOWN = 500
+MAX_KEPT = 500
 """Texts of which that is kept."""
 Hits = dict[str, int]
 """How often each rule hit."""
@@ -35,6 +35,16 @@ class Seen:
     likely: dict[int, list[int] | None] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Known:
+    """What follows from a first look: hits, where those were seen that are shown, and what has to be confirmed."""
+
+    hits: Hits
+    shown: dict[str, Shown]
+    likely: tuple[tuple[int, list[int] | None], ...]
+
+
+_NOTHING = Known({}, {}, ())
 FirstLook = Callable[[bytes, bool], Seen]
 """(text in lines, whether it is ASCII) to what was seen there."""
 Lean = Callable[[Pattern], Pattern | None]
@@ -89,7 +99,7 @@ class Group:
         self.skips = tuple(target.skip_first for target in targets)
         self.shown = tuple(not target.rule.startswith("__") for target in targets)
         self._given = first_look
-        self._known: dict[bytes, Seen] = {}
+        self._kept: dict[bytes, Known] | None = None if any(self.skips) else {}
 
     def doubtful(self) -> list[str]:
         """Subrules that may have to wait for the bounded engine."""
@@ -105,18 +115,6 @@ class Group:
         """The first look: what was given, else a search for demanded texts."""
         return self._given or self._literals
 
-    def _seen(self, text: bytes, plain: bool) -> Seen:
-        """The first look; what short texts gave is kept: many header fields are the same in mail after mail."""
-        if len(text) > SHORT:
-            return self.first_look(text, plain)
-        seen = self._known.get(text)
-        if seen is None:
-            seen = self.first_look(text, plain)
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-            self._known[text] = seen
-        return seen
-
     def _literals(self, text: bytes, ascii_only: bool) -> Seen:
         lower = text.lower()
         seen = Seen()
@@ -126,9 +124,7 @@ class Group:
                 seen.likely[number] = None
         return seen
 
-    def match_lines(
-        self, lines: Sequence[bytes], hits: Hits, budget: Budget, pending: Pending | None = None
-    ) -> None:
+    def match_lines(self, lines: Sequence[bytes], hits: Hits, budget: Budget, pending: Pending | None = None) -> None:
         """Add what hits in the lines to ``hits``; those of ASCII alone are looked at for themselves."""
         if not lines:
             return
@@ -144,34 +140,51 @@ class Group:
                 first = len(joined(lines[:1])) if some[0] is lines[0] else 0
                 self.match(joined(some), hits, budget, pending, first)
 
-    def match(
-        self, text: bytes, hits: Hits, budget: Budget, pending: Pending | None = None, first: int = 0
-    ) -> None:
+    def match(self, text: bytes, hits: Hits, budget: Budget, pending: Pending | None = None, first: int = 0) -> None:
         """Add what hits in ``text`` to ``hits``; of lines, each has its end; ``first`` is the length of the first.
 
         With ``pending``, subrules that the bounded engine would have to decide are put there instead.
         """
-        plain = text.isascii()
-        seen = self._seen(text, plain)
-        likely = seen.likely
-        if seen.sure:
-            names, decided, skips, shown = self.names, self.decided, self.skips, self.shown
-            for number, end in seen.sure.items():
-                if skips[number] and end <= first:
-                    likely = {**likely, number: None}
-                    continue
-                if not decided[number]:
-                    likely = {**likely, number: [end]}
-                    continue
-                hits[names[number]] = 1
-                if shown[number]:
-                    budget.shown[names[number]] = (text, end, self.targets[number].exact)
-        for number, places in likely.items():
+        kept = self._kept if len(text) <= SHORT else None
+        known = kept.get(text) if kept is not None else None
+        if known is None:
+            known = self._known(text, first)
+            if kept is not None:
+                if len(kept) >= MAX_KEPT:
+                    kept.clear()
+                kept[text] = known
+        if known is _NOTHING:
+            return
+        hits.update(known.hits)
+        budget.shown.update(known.shown)
+        for number, places in known.likely:
             target = self.targets[number]
             if pending is None or self.shown[number]:
-                self.confirm(target, text, first, places, plain, hits, budget)
+                self.confirm(target, text, first, places, text.isascii(), hits, budget)
+            elif target.rule in pending:
+                pending[target.rule].append((self, target, text, first, places, text.isascii()))
             else:
-                pending.setdefault(target.rule, []).append((self, target, text, first, places, plain))
+                pending[target.rule] = [(self, target, text, first, places, text.isascii())]
+
+    def _known(self, text: bytes, first: int) -> Known:
+        """The first look, and what follows from it alone."""
+        seen = self.first_look(text, text.isascii())
+        if not seen.sure and not seen.likely:
+            return _NOTHING
+        names, decided, skips, shown = self.names, self.decided, self.skips, self.shown
+        hits: Hits = {}
+        places: dict[str, Shown] = {}
+        likely = seen.likely
+        for number, end in seen.sure.items():
+            if skips[number] and end <= first:
+                likely = {**likely, number: None}
+            elif not decided[number]:
+                likely = {**likely, number: [end]}
+            else:
+                hits[names[number]] = 1
+                if shown[number]:
+                    places[names[number]] = (text, end, self.targets[number].exact)
+        return Known(hits, places, tuple(likely.items()))
 
     def confirm(
         self, target: Target, text: bytes, first: int, places: list[int] | None, plain: bool, hits: Hits, budget: Budget
@@ -180,6 +193,11 @@ class Group:
         most = target.most
         before = hits.get(target.rule, 0)
         if before and most in (1, before):
+            return
+        if most == 1 and target.text is Text.WHOLE:
+            whole = target.lean if plain else target.exact
+            if whole is not None and whole.count(text, 1, budget, False, (places[0], -1) if places else None):
+                hits[target.rule] = 1
             return
         left = most - before if most else 0
         if places and (most != 1 or target.skip_first):
@@ -210,8 +228,7 @@ class Piece(NamedTuple):
 def _pieces(target: Target, text: bytes, first: int, places: list[int] | None, plain: bool) -> Iterable[Piece]:
     """The whole, lines from one on, or certain lines."""
     if target.text is Text.WHOLE:
-        span = (places[0], -1) if places and target.most == 1 else None
-        return (Piece(text, plain, span),)
+        return (Piece(text, plain),)
     first = first if target.skip_first else 0
     if target.most == 1 and places is not None:
         return _lines_at(text, places, first, target.text is Text.ENDED)
