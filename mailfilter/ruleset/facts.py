@@ -6,7 +6,6 @@ All text is octets (UTF-8), each one character of a `str` in latin-1 until it go
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from ..envelope import Envelope
@@ -18,6 +17,7 @@ from .bodytext import MAX_LINE, characters, cut_lines, effective_type, normalise
 from .fields import first_ip, is_special, reader, sender_of
 from .headertext import Fields, Mailbox, decoded, decoded_all, fields, mailboxes, octets
 from .htmltext import HtmlText
+from .lazily import lazily
 from .relays import Relays, relays
 from .uris import UriFinder
 
@@ -46,18 +46,18 @@ class Facts:
         self._fields: dict[str, str | None] = {}
         self._mailboxes: dict[str, list[Mailbox]] = {}
 
-    @cached_property
+    @lazily
     def index(self) -> Mapping[str, Sequence[str]]:
         """Raw values of header fields (octets, folds kept) by name in lower case."""
         return self.message.root.block.by_name
 
-    @cached_property
+    @lazily
     def headers(self) -> list[tuple[str, str]]:
         """Names as written and raw values (octets, folds kept) of all header fields."""
         block = self.message.root.block
         return list(zip(block.written, block.raws, strict=True))
 
-    @cached_property
+    @lazily
     def fields(self) -> Fields:
         """All header fields, decoded and raw."""
         block = self.message.root.block
@@ -68,22 +68,22 @@ class Facts:
         """The mail as it came."""
         return self.message.raw
 
-    @cached_property
+    @lazily
     def leaves(self) -> tuple[Part, ...]:
         """Parts without parts, of every reading of the mail."""
         return tuple([part for part in self.message.parts if part.is_text or not part.is_container])
 
-    @cached_property
+    @lazily
     def kinds(self) -> list[tuple[Part, str]]:
         """The leaves, and as what rules see each (`effective_type`)."""
         return [(part, effective_type(part)) for part in self.leaves]
 
-    @cached_property
+    @lazily
     def sources(self) -> dict[Part, str]:
         """The HTML parts as they are decoded, CRLF made LF."""
         return {part: _characters(part.data, part.charset) for part, kind in self.kinds if kind == "text/html"}
 
-    @cached_property
+    @lazily
     def paragraphs(self) -> list[bytes]:
         """The rendered text: the subject, then paragraphs with single blanks, each line with its line end."""
         pieces = []
@@ -110,7 +110,7 @@ class Facts:
             page = self._pages[part] = HtmlText(self.sources[part])
         return page
 
-    @cached_property
+    @lazily
     def chunks(self) -> list[bytes]:
         """The decoded text parts, HTML as it stands, in pieces of at most 4096 octets."""
         found: list[bytes] = []
@@ -120,14 +120,14 @@ class Facts:
                 found += pieces_of(data.replace(b"\r\n", b"\n") if b"\r" in data else data)
         return found
 
-    @cached_property
+    @lazily
     def uris(self) -> list[bytes]:
         """Every form of every URI, those of HTML and those that mail programs make of plain text."""
         text = b"".join(self.paragraphs)
         html = [octets(uri) for uri in self._html_uris]
         return [uri.encode("latin-1", "replace") for uri in self.finder.of(html, text)]
 
-    @cached_property
+    @lazily
     def relays(self) -> Relays:
         """The hops of the mail."""
         originating = ""
@@ -136,18 +136,18 @@ class Facts:
                 originating = first_ip(self.index[name][-1]) or originating
         return relays(self.fields.values.get("received", ()), originating, self.envelope, self.trust)
 
-    @cached_property
+    @lazily
     def untrusted_text(self) -> str:
         """``X-Spam-Relays-Untrusted``"""
         return self.relays.untrusted_text()
 
-    @cached_property
+    @lazily
     def external_text(self) -> str:
         """``X-Spam-Relays-External``"""
         hops = self.relays
         return hops.external_text() if hops.internal < len(hops.trusted) else self.untrusted_text
 
-    @cached_property
+    @lazily
     def sender(self) -> Sequence[str]:
         """The envelope's sender as far as it is known; see `sender_of`."""
         return sender_of(self)
@@ -173,7 +173,7 @@ class Facts:
         known[target] = found
         return found
 
-    @cached_property
+    @lazily
     def _part_indexes(self) -> list[Mapping[str, Sequence[str]]]:
         """Raw values of header fields by name in lower case, of each part, the mail itself first."""
         return [part.block.by_name for part in self.message.parts]
