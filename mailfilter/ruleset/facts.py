@@ -168,7 +168,8 @@ class Facts:
         if target in known:
             return known[target]
         found = None
-        if values := reader(target)(self):
+        needed, read = reader(target)
+        if (not needed or needed in self.index) and (values := read(self)):
             found = values[0] if len(values) == 1 else ("" if values[0].endswith("\n") else "\n").join(values)
         known[target] = found
         return found

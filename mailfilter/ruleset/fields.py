@@ -24,12 +24,16 @@ _FOLD = re.compile(r"\r?\n\s+")
 
 
 @lru_cache(4096)
-def reader(target: str) -> Reader:
-    """What reads ``target``."""
-    if target in WHOLE:
-        return WHOLE[target]
+def reader(target: str) -> tuple[str, Reader]:
+    """The field (in lower case) without which there is no ``target``, ``""`` for what is no field; what reads it."""
     name, *modifiers = target.split(":")
     low = name.lower()
+    if target in WHOLE:
+        return "", WHOLE[target]
+    return "" if is_special(target) else low, _reader(name, low, modifiers)
+
+
+def _reader(name: str, low: str, modifiers: list[str]) -> Reader:
     address, raw = "addr" in modifiers, "raw" in modifiers
     parsed = address or "name" in modifiers
     read = _source(name, low, raw, parsed)
@@ -180,7 +184,7 @@ def sender_of(facts: Facts) -> list[str]:
     if fetched and "@" in (facts.field("X-Sender:first:addr") or ""):
         return []
     for name in ("x-envelope-from", "envelope-sender", "return-path"):
-        values = reader(f"{name}:first:addr")(facts) if name in index else ()
+        values = reader(f"{name}:first:addr")[1](facts) if name in index else ()
         if values:
             names = facts.message.root.block.names
             if "received" not in names[: names.index(name)]:
