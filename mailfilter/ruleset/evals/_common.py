@@ -10,7 +10,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import regex
 
+from ..exact import STEPS
 from ..facts import Facts
+from ..program import find, program
 
 Lists = Mapping[str, frozenset[str]]
 """Words of list directives by the name of the list, in lower case."""
@@ -118,6 +120,34 @@ def found_in(texts: Iterable[str], wanted: regex.Pattern[str]) -> bool:
         return any(wanted.search(text, timeout=max(0.001, end - monotonic())) for text in texts)
     except TimeoutError:
         return False
+
+
+class Sought:
+    """A pattern out of a rule's arguments.  Raises `ValueError` for one that cannot be read.
+
+    In ASCII text the kernel's matcher looks for it where it means the same there; it needs no clock.
+    """
+
+    def __init__(self, text: str, ignore_case: bool = False) -> None:
+        self._pattern = pattern(text, ignore_case)
+        same = find is not None and text.isascii() and not _OWN.search(text)
+        self._program = program(text.encode(), "i" if ignore_case else "") if same else None
+
+    def in_any(self, texts: Sequence[str]) -> bool:
+        """Whether it is in one of the texts; not, when its time runs out before it is seen."""
+        if find is None or self._program is None:
+            return found_in(texts, self._pattern)
+        for number, text in enumerate(texts):
+            end = find(self._program, text.encode(), 0, len(text), STEPS, 1) if text.isascii() else None
+            if end is None:
+                return found_in(texts[number:], self._pattern)
+            if end >= 0:
+                return True
+        return False
+
+
+_OWN = re.compile(r"\\[sS]|\{(?!\d)|\[\[|\[:")
+"""What `regex` takes for something else than the matcher does: Unicode's blanks, fuzzy matches, named classes."""
 
 
 def head(facts: Facts) -> str:

@@ -8,7 +8,7 @@ from string import ascii_letters, digits
 from typing import NamedTuple
 
 from ..facts import Facts
-from ._common import Listed, Lists, Query, addresses, found_in, globs, once, pattern, senders
+from ._common import Listed, Lists, Query, Sought, addresses, globs, once, senders
 
 MAX_BODY_ADDRESSES = 10
 MAX_BODY_FREEMAILS = 5
@@ -44,8 +44,7 @@ def _matching(arguments: Sequence[str], at: int) -> _Answer:
     """Whether there are addresses, one with the pattern in it where the rule has one."""
     if len(arguments) <= at:
         return bool
-    wanted = pattern(arguments[at], True)
-    return lambda found: bool(found) and found_in(found, wanted)
+    return Sought(arguments[at], True).in_any
 
 
 def _facts(facts: Facts) -> Facts:

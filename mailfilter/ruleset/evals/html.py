@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..facts import Facts
-from ._common import Query, found_in, once, pattern
+from ._common import Query, Sought, once
 from .htmlfacts import HtmlFacts, html_facts, html_letters
 
 _TESTS: dict[str, Callable[[HtmlFacts], bool]] = {
@@ -65,8 +65,8 @@ def _tag_balance(arguments: Sequence[str]) -> _Test:
 
 
 def _text_match(arguments: Sequence[str]) -> _Test:
-    texts, wanted = _TEXTS[arguments[0]], pattern(arguments[1])
-    return lambda found: found_in(texts(found), wanted)
+    texts, wanted = _TEXTS[arguments[0]], Sought(arguments[1])
+    return lambda found: wanted.in_any(texts(found))
 
 
 def _range(arguments: Sequence[str]) -> _Test:
