@@ -7,13 +7,13 @@ the mail is shown and what stands beneath it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..envelope import Envelope
 from ..message import Address, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
-from ._hosts import FREEMAIL, brand_in, disguise, domain_of, registered_domain
+from ._hosts import FREEMAIL, brand_in, disguise, domain_of, may_name_brand, registered_domain
 from ._text import mixed_word, quote
 
 LONGEST = 300
@@ -31,15 +31,13 @@ _SENT_BY_OTHERS = ("list-id", "list-post", "list-unsubscribe", "mailing-list", "
 class _Sender:
     """Addresses of the mail, computed once for all rules."""
 
-    __slots__ = ("address", "display", "domain", "envelope", "mail", "message", "org")
+    __slots__ = ("address", "display", "domain", "envelope", "message", "org")
 
     def __init__(self, message: Message, envelope: Envelope) -> None:
         self.message = message
         self.envelope = envelope
-        found = message.addresses("from")
-        self.mail: Address | None = found[0] if found else None
-        self.address = self.mail.address.lower() if self.mail else ""
-        self.display = self.mail.display[:LONGEST] if self.mail else ""
+        display, address = found[0] if (found := message.addresses("from")) else ("", "")
+        self.address, self.display = address.lower(), display[:LONGEST]
         self.domain = domain_of(self.address)
         self.org = registered_domain(self.domain)
 
@@ -160,10 +158,40 @@ def _envelope_differs(sender: _Sender) -> Symbol | None:
     return Symbol("ENVELOPE_FROM_DIFFERS", evidence=f"MAIL FROM at {quote(domain)}, From at {quote(sender.domain)}")
 
 
-_RULES: tuple[Callable[[_Sender], Symbol | None], ...] = (
+_Rule = Callable[[_Sender], Symbol | None]
+_RULES: tuple[_Rule, ...] = (
     _invalid, _other_address, _brand, _recipients_domain, _recipient_in_subject, _lookalike, _mixed_name, _reply_to,
     _bulk_freemail, _from_is_to, _envelope_differs,
 )  # fmt: skip
+
+
+def _suspected(sender: _Sender) -> Iterator[_Rule]:
+    """The rules that may find something, in the order of `_RULES`: what each needs, as quickly as it can be seen."""
+    address, display, domain = sender.address, sender.display, sender.domain
+    if "." not in domain.strip(".") or address[0] == "@":
+        yield _invalid
+    if domain and display:
+        if "@" in display:
+            yield _other_address
+        if may_name_brand(display):
+            yield _brand
+        if "." in display:
+            yield _recipients_domain
+    if "@" in sender.message.subject:
+        yield _recipient_in_subject
+    if "xn--" in domain or not domain.isascii():
+        yield _lookalike
+    if not display.isascii():
+        yield _mixed_name
+    block = sender.message.root.block
+    if "reply-to" in block.by_name:
+        yield _reply_to
+    if domain in FREEMAIL:
+        yield _bulk_freemail
+    if domain and (not block.plain or ((to := block.values("to")) and ("\n" in to[0] or address in to[0].lower()))):
+        yield _from_is_to
+    if sender.envelope.mail_from:
+        yield _envelope_differs
 
 
 class SenderCheck:
@@ -180,4 +208,4 @@ class SenderCheck:
 def find(mail: Mail) -> Findings:
     """What `SenderCheck` finds in one mail."""
     sender = _Sender(mail.message, mail.envelope)
-    return tuple(symbol for rule in _RULES if (symbol := rule(sender)) is not None)
+    return tuple([symbol for rule in _suspected(sender) if (symbol := rule(sender)) is not None])
