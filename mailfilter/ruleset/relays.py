@@ -19,6 +19,8 @@ from .received import FETCHED, IGNORED, IP, NAVGW, NO_HOP, SHAPES, SHOUTED, Rela
 
 MAX_RECEIVED = 200
 """Received fields that are read."""
+MAX_LINE = 4096
+"""Characters of one that are."""
 
 _DATE = re.compile(
     r"[\s;]+(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -113,9 +115,13 @@ def _hops(
 
 def parse_received(line: str) -> Relay | None:
     """The hop that a Received field tells of; `IGNORED`, `FETCHED`, or `None` if it cannot be told."""
-    line = " ".join(line[:4096].split())
-    usual = _usual(line)
-    return usual if usual is not None else _parsed_at_length(line)
+    usual = _usual(line) if len(line) <= MAX_LINE else None
+    if usual is not None:
+        return usual
+    single = " ".join(line[:MAX_LINE].split())
+    if len(single) < len(line) - 1 and (usual := _usual(single)) is not None:
+        return usual
+    return _parsed_at_length(single)
 
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]"
@@ -125,11 +131,11 @@ _HANDED = (
     rf"\((?:(?!softdnserr )(?:(?:IDENT:)?([A-Za-z\d._-]+)@)?({_NAME})(\.?) )?\[({_DOTTED})\]\) by ({_NAME})"
     r"(?: \((Postfix|\d[A-Za-z\d./+-]*)\))?"
     rf" with (SMTPS?|ESMTPS?A?) id (?!SMTP|QMQP)<?([\w.@-]{{3,}})>?(?: \({_CIPHER}(?: verify=\w+)?\))?"
-    rf"(?: for <[^\s<>()]+>)?(?: \(Google Transport Security\)| \({_CIPHER}\))?"
+    rf"(?: for <[!-'*-;=?-~]+>)?(?: \(Google Transport Security\)| \({_CIPHER}\))?"
 )
 _TAKEN = rf"\[{_DOTTED}\] by {_NAME} with (?:IMAP|POP3) \(fetchmail-[\d.]+\) for [\w.@-]+ \(\w+-drop\)"
 _WHEN = r"(?:\w{3}, )?\d+ \w{3} \d{4} [\d:]+ [-+]\d{4}(?: \([A-Z]+\))?"
-_USUAL = re.compile(rf"from ({_NAME}) (?:{_HANDED}|{_TAKEN})(?:; {_WHEN})?;?\Z", re.A)
+_USUAL = re.compile(rf"from ({_NAME}) (?:{_HANDED}|{_TAKEN})(?:; {_WHEN})?;?\n?\Z", re.A)
 _UNUSUAL = ("exim", "smtpsvc", "hotmail.msn", "envelope-", "return-path", " id (", " by id ")
 """Texts for which another shape may come before."""
 
