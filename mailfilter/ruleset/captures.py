@@ -7,6 +7,7 @@ all other rules, kind by kind, as in SpamAssassin; a rule of which a template ha
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -235,6 +236,10 @@ _KNOWN: Mapping[str, Callable[[Facts], list[str]]] = {
 """Templates that have a value without a rule that captures one."""
 
 
+_ONE = re.compile(r":(?:addr|name|host|domain|ip|revip)\b|EnvelopeFrom\Z")
+"""Fields of which ``HEADER()`` is the first value alone."""
+
+
 def is_known(name: str) -> bool:
     """Whether a template has a value without a rule that captures one."""
     return name in _KNOWN or name.startswith("HEADER(")
@@ -243,7 +248,9 @@ def is_known(name: str) -> bool:
 def known(name: str, facts: Facts) -> tuple[bytes, ...]:
     """The values of a template that no rule captures; none where it has no value in this mail."""
     if name.startswith("HEADER("):
-        found = [facts.field(name[7:-1].strip()) or ""]
+        target = name[7:-1].strip()
+        value = facts.field(target) or ""
+        found = [value.partition("\n")[0] if _ONE.search(target) else value]
     else:
         found = _KNOWN[name](facts) if name in _KNOWN else []
     return tuple(dict.fromkeys(text.encode("latin-1", "replace") for text in found if text))

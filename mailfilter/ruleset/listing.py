@@ -29,6 +29,11 @@ def _words(lists: Lists, word: str, rest: str) -> str:
     return "" if rest else f"{word} needs words"
 
 
+def _anew(lists: Lists, word: str, rest: str) -> str:
+    lists[word] = set(rest.split())
+    return "" if rest else f"{word} needs words"
+
+
 def _without(lists: Lists, word: str, rest: str) -> str:
     lists.get(word.removeprefix("un"), set()).difference_update(rest.split())
     return ""
@@ -74,9 +79,12 @@ def _received(lists: Lists, word: str, rest: str) -> str:
 _HANDLERS: dict[str, Callable[[Lists, str, str], str]] = {
     **dict.fromkeys(
         ("freemail_domains", "freemail_welcomelist", "blocklist_from", "blocklist_to", "welcomelist_to", "more_spam_to",
-         "all_spam_to"), _words,
+         "all_spam_to", "welcomelist_bounce_relays"), _words,
     ),
-    **dict.fromkeys(("unblocklist_from", "unblocklist_to", "unwelcomelist_to"), _without),
+    **dict.fromkeys(
+        ("unblocklist_from", "unblocklist_to", "unwelcomelist_to", "unwelcomelist_bounce_relays"), _without,
+    ),
+    "ok_locales": _anew,
     **dict.fromkeys(("blocklist_subject", "welcomelist_subject"), _subjects),
     **dict.fromkeys(("blocklist_uri_host", "welcomelist_uri_host"), _hosts),
     **dict.fromkeys(("welcomelist_from_rcvd", "def_welcomelist_from_rcvd"), _received),

@@ -11,13 +11,16 @@ from typing import Any
 
 from ..facts import Facts
 from ..rules import Rule
-from . import body, freemail, headers, html, images, lists, mime, relays
+from . import amounts, body, bounces, freemail, headers, html, images, lists, locales, marks, mime, relays
 from ._common import Listed, Lists, Query, pattern
 
 PLAIN: dict[str, Query[Any]] = {
-    **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS, **images.FUNCTIONS, **mime.FUNCTIONS, **relays.FUNCTIONS,
+    **amounts.FUNCTIONS, **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS, **images.FUNCTIONS,
+    **marks.FUNCTIONS, **mime.FUNCTIONS, **relays.FUNCTIONS,
 }  # fmt: skip
-LISTED: dict[str, Listed] = {**freemail.FUNCTIONS, **lists.FUNCTIONS}
+LISTED: dict[str, Listed] = {
+    **bounces.FUNCTIONS, **freemail.FUNCTIONS, **lists.FUNCTIONS, **locales.FUNCTIONS, **mime.LISTED,
+}  # fmt: skip
 OF_FAMILY = images.OF_FAMILY
 FUNCTIONS = frozenset((*PLAIN, *LISTED, *OF_FAMILY))
 """Names that rule files may use."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
 from ...mime.part import Part
 from ..facts import Facts
-from ._common import Query
+from ._common import Listed, Lists, Query
+from .locales import near
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Parts:
     base64_text: bool = False
     base64_line: int = 0
     quoted_long: bool = False
+    quoted_needlessly: bool = False
     attachment: bool = False
     odd_iso: bool = False
     ascii_illegal: int = 0
@@ -31,8 +33,13 @@ class Parts:
     text_size: int = 0
     alternative: bool = False
     not_text: bool = False
+    charsets: set[str] = field(default_factory=set)
 
 
+_NEEDLESS = re.compile(
+    rb"=(?:3[0-9ABCEF]|2[1-9A-F]|[456][0-9A-F]|7[0-9A-E]|(?<!=09=)(?<!=20=)(?:09|20)(?:=09|=20)*+(?![ \t\r]*$))", re.M
+)
+"""An octet of quoted-printable text that needed no encoding; blanks at the end of a line do."""
 _LONG = 79
 """Characters of a line of quoted-printable that is too long."""
 _ODD_ISO = re.compile(r"iso-\S+-\S+\b", re.I)
@@ -67,12 +74,14 @@ def _count(facts: Facts, part: Part, found: Parts) -> None:
     if kind.startswith("multipart/"):
         kind = "text/plain"  # nothing in it is a part, so it is shown as it stands
     is_text = kind.startswith("text/")
+    found.charsets.add(charset)
     if encoding == "base64":
         found.base64 += 1
         found.base64_line = max(found.base64_line, 1 + _longest(raw))
         found.base64_text |= is_text and not part.disposition and charset in ("", "us-ascii")
     elif encoding == "quoted-printable":
         found.quoted_long |= is_text and _longest(raw) >= _LONG
+        found.quoted_needlessly |= _NEEDLESS.search(raw) is not None
     found.attachment |= part.disposition == "attachment"
     found.odd_iso |= bool(_ODD_ISO.match(charset)) and not _ISO.match(charset)
     if not is_text:
@@ -97,6 +106,7 @@ _Test = Callable[[Parts], bool]
 _TESTS: dict[str, _Test] = {
     "mime_base64_count": lambda found: found.base64 > 0,
     "mime_base64_encoded_text": lambda found: found.base64_text,
+    "mime_qp_count": lambda found: found.quoted_needlessly,
     "mime_qp_long_line": lambda found: found.quoted_long,
     "mime_attachment": lambda found: found.attachment,
     "mime_bad_iso_charset": lambda found: found.odd_iso,
@@ -104,8 +114,17 @@ _TESTS: dict[str, _Test] = {
     "mime_body_text_count": lambda found: found.text > 0,
     "mime_multipart_alternative": lambda found: found.alternative,
 }
-BY_NAME = {"check_for_mime": frozenset(_TESTS)}
+BY_NAME = {"check_for_mime": frozenset((*_TESTS, "mime_faraway_charset"))}
 """What the first argument may be."""
+
+
+def _for_mime(lists: Lists) -> Query[Parts]:
+    is_near = near(lists.get("ok_locales", ()))
+
+    def is_far(found: Parts) -> bool:
+        return is_near is not None and any(charset and not is_near(charset) for charset in found.charsets)
+
+    return Query(parts, lambda arguments: is_far if arguments[0] == "mime_faraway_charset" else _TESTS[arguments[0]])
 
 
 def _base64_length(arguments: Sequence[str]) -> _Test:
@@ -134,10 +153,11 @@ FUNCTIONS: dict[str, Query[Any]] = {
     "check_abundant_unicode_ratio": Query(parts, _unicode_ratio),
     "check_base64_length": Query(parts, _base64_length),
     "check_for_ascii_text_illegal": Query(parts, lambda arguments: lambda found: found.ascii_illegal > 0),
-    "check_for_mime": Query(parts, lambda arguments: _TESTS[arguments[0]]),
     "check_for_mime_html": Query(parts, lambda arguments: lambda found: found.html > 0),
     "check_for_mime_html_only": Query(parts, lambda arguments: lambda found: found.html > 0 and found.text == 0),
     "check_ma_non_text": Query(parts, lambda arguments: lambda found: found.not_text),
     "check_mime_multipart_ratio": Query(parts, _multipart_ratio),
 }
 """Name in rule files → what it asks."""
+LISTED: dict[str, Listed] = {"check_for_mime": _for_mime}
+"""The same for what asks lists."""
