@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--certain", action="store_true", help="the 95%% upper bound must be within --max-fp as well")
     parser.add_argument("--max-delayed", type=_share, metavar="SHARE", help="ham that may be greylisted (ten times)")
     parser.add_argument("--max-points", type=float, default=6.0, metavar="N", help="most points of a rule (6)")
-    parser.add_argument("--alpha", type=float, default=0.3, metavar="N", help="pull towards the points of now (0.3)")
+    parser.add_argument("--alpha", type=float, default=3.0, metavar="N", help="pull towards the points of now (3)")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="parts of the cross-validation (5)")
     parser.add_argument("--by-table", action="store_true", help="leave out one table at a time instead of --folds")
     parser.add_argument(

@@ -45,7 +45,7 @@ class Options:
     certain: bool = False
     max_delayed: float = 0.01
     max_points: float = 6.0
-    alpha: float = 0.3
+    alpha: float = 3.0
     sharpness: float = 1.0
     folds: int = 5
     by_table: bool = False
