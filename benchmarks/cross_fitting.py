@@ -26,6 +26,13 @@ from mailfilter.rescoring.table import FORMAT
 
 from .corpus import Corpus
 
+AT_HOME = {"CONTENT_CERTAIN": (6.0, 6.0)}
+"""Points that a fit leaves alone where the content model was trained on mail of the place that it is used in.
+
+Its whole value is six units of log-odds, and a point is one.  The loss of a fit hardly feels what lies beyond the
+limit; without this the points of a few rules outweigh any certainty of the content.
+"""
+
 
 def honest(corpus: Corpus, options: Options, folds: int) -> Table:
     """Hit table of a corpus: the odd lines cross-fitted, then the even ones by a model of all odd lines."""

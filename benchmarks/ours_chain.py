@@ -18,7 +18,7 @@ from mailfilter.message import Message
 from mailfilter.tuning import Options, read, tune
 from mailfilter.tuning.settings import settings
 
-from .cross_fitting import cross_fitted
+from .cross_fitting import AT_HOME, cross_fitted
 from .filters import Answer, Answers, Filter, Flags, Floats, Setup
 from .ours import model_of
 
@@ -58,7 +58,7 @@ class ChainFilter(Filter):
             for number, (raw, label) in enumerate(zip(mails, spam.tolist(), strict=True))
         ]
         table = cross_fitted(archived, self._training, folds=5)
-        tuned = tune(read([table]), Options(max_fp=MAX_FP))
+        tuned = tune(read([table]), Options(max_fp=MAX_FP, ranges=AT_HOME))
         config = Config.from_mapping(tomllib.loads(settings(tuned)), "tuned settings")
         others = [check for check in checks(config) if not isinstance(check, ContentCheck)]
         model = train(((mail.raw, mail.label == "spam") for mail in archived), self._training)

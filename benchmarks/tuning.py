@@ -28,7 +28,7 @@ from mailfilter.rescoring import Table
 from mailfilter.tuning import Options, PointsClassifier, Tuned, read, tune
 
 from .corpus import Corpus, interval, load, miss_at, presented, roca, upper95
-from .cross_fitting import honest, save
+from .cross_fitting import AT_HOME, honest, save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def _training(views: str) -> Training:
 def _tested(name: str, table: Table, args: argparse.Namespace) -> dict[str, object]:
     data = read([table])
     odd, even = data.rows(data.line % 2 == 1), data.rows(data.line % 2 == 0)
-    options = replace(Options(), cost_ham=args.cost_ham, max_fp=args.max_fp, alpha=args.alpha)
+    options = replace(Options(), cost_ham=args.cost_ham, max_fp=args.max_fp, alpha=args.alpha, ranges=AT_HOME)
     start = time.process_time()
     tuned = tune(odd, options)
     seconds = time.process_time() - start
