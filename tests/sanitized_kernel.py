@@ -101,7 +101,7 @@ def main() -> int:
     for _, raw in mails(args):
         message = Message(raw)
         facts = Facts(message, finder)
-        _ = message.readings(), chain.check(message), facts.paragraphs, facts.uris, html_facts(facts)
+        _ = message.readings(), chain.check(message), facts.fields, facts.paragraphs, facts.uris, html_facts(facts)
         count += 1
     print(f"{count} mails, no fault")
     return 0
