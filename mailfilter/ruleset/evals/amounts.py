@@ -17,6 +17,7 @@ _ENCODED = re.compile(rb"(?:[A-Za-z0-9+/=]{60,76} ){2}")
 _SHIFTED = re.compile(rb"\x1b\$B.*\x1b\(B", re.S)
 _LIKE_CAPITALS = re.compile(r"koi|jp|jis|euc|gb|big5|isoir|cp1251|windows-1251|georgianps|pt154|tis", re.I)
 _CHARSET = re.compile(r"charset=(?:\"([^\"]+)\"|'([^']+)'|(\S+))", re.I)
+_LEAST_ENCODED = 60
 _ENOUGH = 200
 
 
@@ -28,7 +29,13 @@ def capitals(facts: Facts) -> float | None:
     match = _CHARSET.search(facts.field("Content-Type") or "")
     if match and _LIKE_CAPITALS.search(match[1] or match[2] or match[3]):
         return 0.0
-    text = b"".join([line for line in facts.paragraphs if b" " in line.strip() and not _ENCODED.match(line)])
+    text = b"".join(
+        [
+            line
+            for line in facts.paragraphs
+            if (at := line.find(b" ", 1, -2)) > 0 and (at < _LEAST_ENCODED or not _ENCODED.match(line))
+        ]
+    )
     if b"\x1b$B" in text:
         text = b"".join([_SHIFTED.sub(b"", line) for line in text.splitlines(keepends=True)])
     if len(text) < _ENOUGH:
@@ -45,14 +52,11 @@ def _above(arguments: Sequence[str]) -> Callable[[float], bool]:
 
 def blanks(facts: Facts) -> int:
     """Per cent of blanks to other characters in the paragraph with most of them, 100 at most; -1 without one."""
-    most = -1
-    for line in facts.paragraphs:
-        size = len(line)
-        if size > 5:
-            count = line.count(b" ")
-            share = 100 if 2 * count >= size else 100 * count // (size - count)
-            most = max(most, share)
-    return most
+    counts = [(line.count(b" "), len(line)) for line in facts.paragraphs if len(line) > _SHORT]
+    return max([100 if 2 * count >= size else 100 * count // (size - count) for count, size in counts], default=-1)
+
+
+_SHORT = 5
 
 
 def _from_to(arguments: Sequence[str]) -> Callable[[int], bool]:
