@@ -165,7 +165,8 @@ def test_common_links_are_not_given_up() -> None:
     text = "Grüße: http://a.example/x, (www.b.example) https://u@c.example:8/(y)."
     assert [link[3] for link in native.text_links(text, 10) or ()] == ["a.example", "www.b.example", "c.example"]
     assert native.text_links("x" + "http://a.example/" + ")" * 5000, 10)[0][0] == "http://a.example/"
-    assert native.host("HTTP://A.example:80/x?http://b.example") == "a.example"
+    urls = ("HTTP://A.example:80/x?http://b", "mailto:a@b.example", "/x.gif", "//c.example/x", "http:\\\\d.example")
+    assert [native.host(url) for url in urls] == ["a.example", "", "", "c.example", "d.example"]
 
 
 @needed

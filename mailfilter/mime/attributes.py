@@ -93,14 +93,14 @@ def _odd_attribute(head: str, name: str) -> str:
     return ""
 
 
-def resolved(links: Iterable[tuple[str, Origin, str]], base: str) -> list[Link]:
-    """The links with their hosts, relative ones resolved where a ``base`` says against what."""
+def resolved(links: Iterable[Link], base: str) -> list[Link]:
+    """The links, relative ones resolved: ``base`` says against what."""
     found = []
-    for url, origin, text in links:
-        host = host_of(url)
-        if not host and base and ":" not in url.partition("/")[0]:
+    for link in links:
+        url = link.url
+        if not link.host and ":" not in url.partition("/")[0]:
             with suppress(ValueError):
                 url = urljoin(base, url)
-            host = host_of(url)
-        found.append(Link(url, text, origin, host))
+            link = Link(url, link.text, link.origin, host_of(url))
+        found.append(link)
     return found

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..kernel import native
 from .attributes import ATTRIBUTES, attribute, resolved, unescape, unescape_url
 from .chunks import BREAK, MARKS, SHRUNK, marked_chunks, unmarked
-from .links import Link, Origin
+from .links import Link, Origin, host_of
 from .tags import ANCHOR, ANCHOR_END, BLOCK, CELL, CLOSED_BY_NEXT, INLINE, KINDS, NOTHING, RAW, VOID
 
 MAX_ASIDES = 10_000
@@ -29,6 +29,7 @@ _QUOTED = re.compile(r"""=\s{0,20}(?:"[^"]*"|'[^']*')""")
 _OPENED = re.compile(r"""=\s{0,20}(["'])""")
 _BLANKS = re.compile(r"\s{2,}|[^\S ]")
 LONG_LINE = 10_000
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
 class Rendered(NamedTuple):
@@ -41,11 +42,11 @@ class Rendered(NamedTuple):
 
 
 class _Walked(NamedTuple):
-    """What one pass over a text gives: texts as they were but for line ends, links as they are written."""
+    """What one pass over a text gives: texts as they were but for line ends, links not resolved."""
 
     shown: str
     veiled: str
-    links: list[tuple[str, Origin, str]]
+    links: list[Link]
     base: str
     capped: bool
     asides: list[str]
@@ -59,19 +60,25 @@ def render(source: str, max_links: int = 10_000) -> Rendered:
         veiled = f"{veiled}{BREAK}{aside.shown}"
         found += aside.links
         capped |= aside.capped
-    return Rendered(_tidy(shown), _tidy(veiled) if veiled else "", resolved(found, base), capped)
+    return Rendered(_tidy(shown), _tidy(veiled) if veiled else "", resolved(found, base) if base else found, capped)
 
 
 def _walk(source: str, max_links: int) -> _Walked:
     """One pass over one text, in C where that can be."""
     if native is not None and (walked := native.walk(unmarked(source), max_links)) is not None:
         shown, veiled, links, base, capped, asides = walked
-        decoded = [(_reference(url), ATTRIBUTES[place][1], _one_text(text)) for url, place, text in links]
-        return _Walked(shown, veiled, decoded, _reference(base), capped, asides)
+        made = [_finished(*link) if link[3] is None else _new(Link, link) for link in links]
+        return _Walked(shown, veiled, made, _reference(base), capped, asides)
     renderer = _Renderer(source, max_links)
     renderer.run()
     texts = "".join(renderer.shown), "".join(renderer.veiled)
     return _Walked(*texts, renderer.links, renderer.base, renderer.capped, renderer.asides)
+
+
+def _finished(url: str, text: str, origin: Origin, _: None = None) -> Link:
+    """A link of which all is as it is written."""
+    url = _reference(url)
+    return Link(url, _one_text(text), origin, host_of(url))
 
 
 def _reference(url: str) -> str:
@@ -116,7 +123,7 @@ class _Renderer:
         self.asides: list[str] = []
         self.chunks: Iterator[str] = iter(chunks)
         next(self.chunks)
-        self.links: list[tuple[str, Origin, str]] = []
+        self.links: list[Link] = []
         self.anchor = ""
         self.anchor_out = self.shown
         self.anchor_start = 0
@@ -274,7 +281,7 @@ class _Renderer:
             if low.startswith("base "):
                 self.base = self.base or url
             elif len(self.links) < self.max_links:
-                self.links.append((url, origin, ""))
+                self.links.append(Link(url, "", origin, host_of(url)))
             else:
                 self.capped = True
                 return
@@ -283,7 +290,7 @@ class _Renderer:
         """An anchor ends at its end tag or where the next one starts."""
         if self.anchor:
             text = "".join(self.anchor_out[self.anchor_start :])
-            self.links.append((self.anchor, "href", _one_text(text)))
+            self.links.append(Link(self.anchor, _one_text(text), "href", host_of(self.anchor)))
             self.anchor = ""
 
 

@@ -3,11 +3,30 @@
 
 #include "html.h"
 
-static int append_link(Walk *w, PyObject *url, int origin, PyObject *text)
+/* The host, NULL without an error for what only Python can tell. */
+static PyObject *host_in(PyObject *url)
 {
-    PyObject *link = url && text ? Py_BuildValue("OiO", url, origin, text) : NULL;
+    Span given, host;
+    if (!utf8_of(url, &given) || find_in(given, '&') || !find_host(given, &host))
+        return NULL;
+    return host_text(host);
+}
+
+/* A link whose URL and text are as they will be, or, with no host, as they are written. */
+static int append_link(Walk *w, PyObject *url, int origin, Span written)
+{
+    PyObject *host = host_in(url), *text = host ? one_line(written) : NULL, *link = NULL;
+    if (!text && !PyErr_Occurred()) {
+        Py_XDECREF(host);
+        host = Py_NewRef(Py_None);
+        text = PyUnicode_DecodeUTF8(written.size ? (const char *)written.at : "", written.size, NULL);
+    }
+    if (host && text)
+        link = PyTuple_Pack(4, url, text, w->origins[origin], host);
     int good = link && PyList_Append(w->links, link) == 0;
     Py_XDECREF(link);
+    Py_XDECREF(host);
+    Py_XDECREF(text);
     return good ? DONE : ERROR;
 }
 
@@ -17,9 +36,7 @@ int close_anchor(Walk *w)
     if (!w->anchor)
         return DONE;
     Span text = {w->anchor_out->at + w->anchor_start, w->anchor_out->size - w->anchor_start};
-    PyObject *shown = PyUnicode_DecodeUTF8(text.size ? (const char *)text.at : "", text.size, NULL);
-    int state = append_link(w, w->anchor, 0, shown);
-    Py_XDECREF(shown);
+    int state = append_link(w, w->anchor, 0, text);
     Py_CLEAR(w->anchor);
     return state;
 }
@@ -67,8 +84,8 @@ int open_anchor(Walk *w, Span head, Buffer *out)
 }
 
 /* Attributes that hold a link. */
-static const struct { const char *name; Py_ssize_t size; } attributes[] = {
-    {"href", 4}, {"src", 3}, {"background", 10}, {"action", 6}, {"data", 4},
+static const struct { const char *name; Py_ssize_t size; int origin; } attributes[] = {
+    {"href", 4, 0}, {"src", 3, 1}, {"background", 10, 1}, {"action", 6, 2}, {"data", 4, 1},
 };
 
 /* A bit for each of them that a tag may have: the first two letters of its name stand in it. */
@@ -91,8 +108,7 @@ int collect(Walk *w, Span head)
 {
     Span start = {head.at, head.size < 5 ? head.size : 5};
     int is_base = contains(start, "base ", 5), state = DONE, possible = may_have(head);
-    PyObject *nothing = PyUnicode_FromStringAndSize("", 0);
-    for (int i = 0; nothing && i < 5 && state == DONE; i++) {
+    for (int i = 0; i < 5 && state == DONE; i++) {
         if (!(possible >> i & 1))
             continue;
         PyObject *url = url_in(head, attributes[i].name, attributes[i].size);
@@ -104,13 +120,12 @@ int collect(Walk *w, Span head)
             if (!w->base)
                 w->base = Py_NewRef(url);
         } else if (PyList_Size(w->links) < w->max_links) {
-            state = append_link(w, url, i, nothing);
+            state = append_link(w, url, attributes[i].origin, (Span){head.at, 0});
         } else {
             w->capped = 1;
             i = 5;
         }
         Py_DECREF(url);
     }
-    Py_XDECREF(nothing);
-    return nothing ? state : ERROR;
+    return state;
 }

@@ -318,15 +318,15 @@ static int walk_all(Walk *w, Span source)
 
 /* walk(source: str, max_links: int) -> (shown, veiled, links, base, capped, asides) | None
  *
- * shown, veiled  with BREAK between lines, blanks and references as they were; links  (URL, position of its attribute,
- * text), references not decoded; asides  what only Outlook shows. */
+ * shown, veiled  with BREAK between lines, blanks and references as they were; links  as they stand in Link, but with
+ * None for the host of one that Python has to finish; asides  what only Outlook shows. */
 PyObject *kernel_walk(PyObject *self, PyObject *args)
 {
     PyObject *text, *result = NULL;
     Walk w = {0};
     Span source;
     Buffer marked = {0};
-    (void)self;
+    w.origins = ((State *)PyModule_GetState(self))->origins;
     if (!PyArg_ParseTuple(args, "Un", &text, &w.max_links))
         return NULL;
     if (!utf8_of(text, &source))

@@ -44,6 +44,7 @@ enum { ERROR = -1, GIVE_UP, DONE };
 typedef struct {
     const octet *at, *end;     /* start of the next chunk, past the end when there is none; end of the source */
     Buffer shown, veiled;
+    PyObject *const *origins;  /* of the state */
     PyObject *links, *asides, *anchor, *base;
     Buffer *anchor_out;        /* where the text of the open anchor goes, and from which place on */
     Py_ssize_t anchor_start, max_links, count_asides;
@@ -51,6 +52,9 @@ typedef struct {
     int depth, shrunk, closed_by_next;
     int capped, unclosed_double, unclosed_single, replaced;
 } Walk;
+
+/* The text of a link: references decoded, one line; NULL without an error for what only Python can tell. */
+PyObject *one_line(Span text);
 
 /* Links of one walk: DONE, or ERROR with an error set. */
 int open_anchor(Walk *w, Span head, Buffer *out);

@@ -77,7 +77,14 @@ typedef struct {
 typedef struct {
     Name names[KEPT_NAMES]; /* of headers */
     uint64_t *seen;         /* a bit per slot, all clear; NULL while somebody uses it */
+    PyObject *origins[3];   /* of links: href, src, action */
 } State;
+
+/* The host of an address as it stands there, perhaps empty; 0 for what only Python can tell. */
+int find_host(Span url, Span *host);
+
+/* A host in lower case; NULL for an error. */
+PyObject *host_text(Span host);
 
 PyObject *kernel_weigh(PyObject *self, PyObject *args);
 PyObject *kernel_squeeze(PyObject *self, PyObject *data);

@@ -72,13 +72,15 @@ static const octet *trimmed(const octet *p, const octet *end)
     return end;
 }
 
+static int is_slash(octet c) { return c == '/' || c == '\\'; }
+
 /* The host of what follows a scheme: 1 found (it may be empty), 0 what only Python can tell. */
 static int authority_host(const octet *p, const octet *end, Span *host)
 {
-    while (p < end && (*p == '/' || *p == '\\'))
+    while (p < end && is_slash(*p))
         p++;
     const octet *start = p;
-    for (; p < end && *p != '/' && *p != '?' && *p != '#' && *p != '\\'; p++) {
+    for (; p < end && !is_slash(*p) && *p != '?' && *p != '#'; p++) {
         if (*p >= 0x80 || *p == '%' || *p == '[')
             return 0;
         if (*p == '@')
@@ -96,9 +98,10 @@ static int authority_host(const octet *p, const octet *end, Span *host)
 
 #define HOST_ROOM 256
 
-/* A host in lower case; NULL for an error. */
-static PyObject *lowered(Span host)
+PyObject *host_text(Span host)
 {
+    if (!host.size)
+        return PyUnicode_FromStringAndSize("", 0);
     char room[HOST_ROOM], *low = host.size <= HOST_ROOM ? room : malloc((size_t)host.size);
     if (!low)
         return PyErr_NoMemory();
@@ -115,7 +118,7 @@ static int append_link(PyObject *list, Span url, int bare, Span host, PyObject *
 {
     PyObject *written = PyUnicode_DecodeUTF8((const char *)url.at, url.size, NULL);
     PyObject *full = !written ? NULL : bare ? PyUnicode_FromFormat("http://%U", written) : Py_NewRef(written);
-    PyObject *name = lowered(host), *link = NULL;
+    PyObject *name = host_text(host), *link = NULL;
     if (full && name)
         link = PyTuple_Pack(4, full, written, origin, name);
     int good = link && PyList_Append(list, link) == 0;
@@ -192,17 +195,39 @@ PyObject *kernel_text_links(PyObject *self, PyObject *args)
     return state < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* host(url: str) -> str | None: the host of an address of the web that is written in the common form; None for all
- * others. */
+/* The size of a scheme and its colon at the start of an address, 0 for none. */
+static Py_ssize_t scheme_before_colon(Span url)
+{
+    Py_ssize_t size = 0;
+    while (size < url.size && size < 31 && (in_host(url.at[size]) || url.at[size] == '+'))
+        size++;
+    return size && size < url.size && url.at[size] == ':' && is_lower(to_lower(*url.at)) ? size + 1 : 0;
+}
+
+int find_host(Span url, Span *host)
+{
+    const octet *p = url.at, *end = p + url.size;
+    Py_ssize_t scheme = scheme_before_colon(url);
+    *host = (Span){end, 0};
+    if (scheme) {
+        int of_web = scheme_size(p, p + scheme - 1) == scheme - 1;
+        if (!of_web && (url.size < scheme + 2 || p[scheme] != '/' || p[scheme + 1] != '/'))
+            return 1;
+        return authority_host(p + scheme, end, host);
+    }
+    if (url.size < 2 || !is_slash(p[0]) || !is_slash(p[1]) || (url.size > 2 && is_slash(p[2])))
+        return 1;
+    return authority_host(p + 2, end, host);
+}
+
+/* host(url: str) -> str | None: the host that a browser would go to; None where Python has to look. */
 PyObject *kernel_host(PyObject *self, PyObject *url)
 {
     Span given, host;
     (void)self;
-    if (!PyUnicode_Check(url) || !utf8_of(url, &given))
+    if (!PyUnicode_Check(url))
+        return PyErr_Format(PyExc_TypeError, "an address is a string");
+    if (!utf8_of(url, &given))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    const octet *end = given.at + given.size, *colon = given.size > 5 ? memchr(given.at, ':', 6) : NULL;
-    if (!colon || end - colon < 3 || colon[1] != '/' || colon[2] != '/' || scheme_size(given.at, colon) != colon - given.at ||
-        !authority_host(colon + 1, end, &host))
-        return Py_NewRef(Py_None);
-    return lowered(host);
+    return find_host(given, &host) ? host_text(host) : Py_NewRef(Py_None);
 }

@@ -92,50 +92,83 @@ static octet *decode(const octet *p, const octet *end, octet *out)
     return out;
 }
 
-/* Lines end at BREAK; other runs of white space become one space; in ``out``, which may be where p is. */
-static octet *put_lines(const octet *p, const octet *end, octet *made)
+/* What a character of ASCII parts texts by: nothing, a space, or the end of a line. */
+static const octet parting[128] = {
+    [9] = ' ', [10] = ' ', [11] = ' ', [12] = ' ', [13] = ' ', [0x1c] = ' ', [0x1d] = ' ', [BREAK] = '\n', [0x1f] = ' ',
+    [' '] = ' ',
+};
+
+/* Lines end at BREAK; other runs of white space become one space; none is left at the ends.  ``made`` has room for one
+ * octet more than the text, which may lie behind its first.  What parts texts is written at once, and overwritten by
+ * what follows in the same run: where words end nobody foresees, so there is no branch for it. */
+static Span put_lines(const octet *p, const octet *end, octet *made)
 {
-    octet *out = made, gap = 0; /* what separates what comes from what stands there */
+    octet *out = made + 1, gap = 1; /* whether that, or nothing, stands before ``out`` */
+    *made = ' ';
     while (p < end) {
-        Py_ssize_t blank = *p > ' ' && *p < 0x80 ? 0 : blank_size(p, end);
-        if (blank) {
-            if (*p == BREAK)
-                gap = '\n';
-            else if (!gap)
-                gap = ' ';
-            p += blank;
-            continue;
-        }
-        if (gap && out > made)
-            *out++ = gap;
-        gap = 0;
-        do
-            *out++ = *p++;
-        while (p < end && *p > ' ' && *p < 0x80);
+        octet c = *p, parts;
+        Py_ssize_t size = 1;
+        if (c < 0x80)
+            parts = parting[c];
+        else
+            parts = (size = blank_size(p, end)) ? ' ' : 0;
+        p += size + !size;
+        out -= gap & (parts != 0);
+        octet ends_line = gap & (parts != 0) & (*out == '\n');
+        *out = ends_line ? '\n' : parts ? parts : c;
+        out++;
+        gap = parts != 0;
     }
-    return out;
+    return (Span){made + 1, out - made - 1 - (gap && out > made + 1)};
+}
+
+/* The text with references decoded and in lines, in ``made``, which has room for two octets more; 0 for what only
+ * Python can tell. */
+static int tidied(Span text, octet *made, Span *result)
+{
+    const octet *p = text.at, *end = p + text.size;
+    made[1] = 0;
+    if (memchr(p, '&', (size_t)text.size)) {
+        end = decode(p, end, made + 1);
+        p = made + 1;
+    }
+    if (end)
+        *result = put_lines(p, end, made);
+    return end != NULL;
 }
 
 /* tidy(text: str) -> str | None: references decoded, blanks made one, a line per BREAK; None where Python has to. */
 PyObject *kernel_tidy(PyObject *self, PyObject *text)
 {
-    Span given;
+    Span given, lines;
     (void)self;
     if (!utf8_of(text, &given))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    octet *made = malloc((size_t)given.size + 1);
+    octet *made = malloc((size_t)given.size + 2);
     if (!made)
         return PyErr_NoMemory();
-    const octet *p = given.at, *end = p + given.size;
-    if (memchr(p, '&', (size_t)given.size)) {
-        end = decode(p, end, made);
-        p = made;
-    }
     PyObject *result;
-    if (end)
-        result = PyUnicode_DecodeUTF8((char *)made, put_lines(p, end, made) - made, NULL);
+    if (tidied(given, made, &lines))
+        result = PyUnicode_DecodeUTF8((const char *)lines.at, lines.size, NULL);
     else
         result = Py_NewRef(Py_None);
+    free(made);
+    return result;
+}
+
+PyObject *one_line(Span text)
+{
+    Span lines;
+    octet *made = malloc((size_t)text.size + 2);
+    if (!made)
+        return PyErr_NoMemory();
+    PyObject *result = NULL;
+    if (tidied(text, made, &lines)) {
+        for (Py_ssize_t i = 1; i <= lines.size; i++)
+            if (made[i] == '\n')
+                made[i] = ' ';
+        result = PyUnicode_DecodeUTF8((const char *)lines.at, lines.size, NULL);
+    }
     free(made);
     return result;
 }
