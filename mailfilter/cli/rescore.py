@@ -59,10 +59,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _jobs(text: str) -> int:
-    jobs = int(text)
-    if not 1 <= jobs <= 1024:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 1024):
         raise argparse.ArgumentTypeError(f"from 1 to 1024, not {text}")
-    return jobs
+    return int(text)
 
 
 def _write(args: argparse.Namespace) -> int:

@@ -107,7 +107,7 @@ def _print(tuned: Tuned) -> None:
 
 
 def _share(text: str) -> float:
-    number = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    number = _number(text.removesuffix("%"), "a share from 0 to 0.5, or 0% to 50%") / (100 if text.endswith("%") else 1)
     if not 0 <= number <= 0.5:
         raise argparse.ArgumentTypeError(f"a share from 0 to 0.5, or 0% to 50%, not {text}")
     return number
@@ -115,13 +115,20 @@ def _share(text: str) -> float:
 
 def _cap(text: str) -> tuple[str, float]:
     group, _, points = text.partition("=")
-    return group, float(points)
+    return group, _number(points, "GROUP=POINTS", text)
 
 
 def _range(text: str) -> tuple[str, tuple[float, float]]:
     rule, _, bounds = text.partition("=")
     low, _, high = bounds.partition(":")
-    return rule, (float(low), float(high))
+    return rule, (_number(low, "RULE=LOW:HIGH", text), _number(high, "RULE=LOW:HIGH", text))
+
+
+def _number(text: str, wanted: str, whole: str = "") -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{wanted}, not {whole or text}") from None
 
 
 def _write(path: str, text: str) -> None:

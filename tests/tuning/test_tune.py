@@ -270,3 +270,21 @@ def test_tables_that_cannot_be_left_out_are_named(table: Path) -> None:
     two = replace(data, source=data.spam.astype(np.int64))
     with pytest.raises(MailFilterError, match="without table 1 the others hold one class only"):
         tune(two, Options(by_table=True))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--cap", "foo"], "argument --cap: GROUP=POINTS, not foo"),
+        (["--range", "X=1:b"], "argument --range: RULE=LOW:HIGH, not X=1:b"),
+        (["--max-fp", "x"], "argument --max-fp: a share from 0 to 0.5, or 0% to 50%, not x"),
+        (["--max-fp", "70%"], "argument --max-fp: a share from 0 to 0.5, or 0% to 50%, not 70%"),
+    ],
+)
+def test_an_option_that_makes_no_sense_says_what_would(
+    option: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["tune", "hits.npz", *option])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(said)
