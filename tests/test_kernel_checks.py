@@ -75,6 +75,15 @@ def test_needles_are_found_as_by_the_twin(text: str, limit: int) -> None:
         assert found == needles.within(text, limit)
 
 
+@given(st.lists(st.sampled_from([b"<Script", b"ONLOAD", b"<", b"scrip", b"t", b"o", b"\xff"]), max_size=9), st.integers(0, 40))
+def test_needles_in_bytes_are_found_in_any_case(pieces: list[bytes], limit: int) -> None:
+    needles, data = _needles.Needles("<script", "onload", "t"), b"".join(pieces)
+    found = needles.in_bytes(data, limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_needles, "native", None)
+        assert found == needles.in_bytes(data, limit)
+
+
 @given(texts | brands)
 def test_no_brand_is_overlooked(text: str) -> None:
     found = _hosts.may_name_brand(text)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from ._needles import Needles
 from ._unpack import Budget, Unread, unpack
 
 LONGEST = 4 << 20
@@ -30,7 +31,7 @@ _HANDS_OUT = (
     b"new blob(", b"createobjecturl", b"mssaveoropenblob", b"mssaveblob", b".download=", b".download =",
     b"setattribute('download'", b'setattribute("download"',
 )  # fmt: skip
-_SCRIPT = b"<script"
+_SCRIPT = Needles("<script", "onload")
 
 _RTF_OBJECTS = (b"\\objdata", b"\\objupdate", b"\\objautlink")
 
@@ -61,9 +62,9 @@ def _pdf_texts(data: bytes, budget: Budget) -> Iterator[bytes]:
 
 def smuggles(data: bytes) -> bool:
     """Whether a web page's script puts a file together and hands it to the reader to be saved (HTML smuggling)."""
-    text = data[:LONGEST].lower()
-    if _SCRIPT not in text and b"onload" not in text:
+    if not _SCRIPT.in_bytes(data, LONGEST):
         return False
+    text = data[:LONGEST].lower()
     return any(word in text for word in _PUTS_TOGETHER) and any(word in text for word in _HANDS_OUT)
 
 

@@ -11,7 +11,7 @@ _COMMON = "etaoinsrhldcumfpgwybvkxjqz -.,/<>=\n"
 
 
 class Needles:
-    """Up to 31 needles, ASCII and not empty; bit ``n`` of what `within` gives stands for the needle ``n``."""
+    """Up to 31 needles, ASCII and not empty; bit ``n`` of what is found stands for the needle ``n``."""
 
     def __init__(self, *needles: str) -> None:
         self._texts = needles
@@ -25,6 +25,13 @@ class Needles:
             if found is not None:
                 return found
         return sum([(text.find(needle, 0, limit) >= 0) << n for n, needle in enumerate(self._texts)])
+
+    def in_bytes(self, data: bytes, limit: int = sys.maxsize) -> int:
+        """The same of the first ``limit`` octets, in upper or lower case; the needles are to be in lower case."""
+        if native is not None:
+            return int(native.holds(data, self._octets, self._pivots, limit))
+        text = data[:limit].lower()
+        return sum([(needle in text) << n for n, needle in enumerate(self._octets)])
 
 
 def _rarest(needle: str) -> int:

@@ -38,6 +38,7 @@ _CONTENT = {extension: frozenset(kinds) for extension, kinds in read_list("attac
 
 _RUNS = frozenset((magic.EXE, magic.ELF, magic.MACH_O, magic.LNK, magic.JAR, magic.APK, magic.CLASS))
 _DISK_IMAGES = frozenset(("application/x-iso9660-image",))
+_SMUGGLES = "ATTACH_SMUGGLES"
 _WEB_KINDS = frozenset((magic.HTML, "image/svg+xml"))
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _OLE_MACRO = (b"_\0V\0B\0A\0_\0P\0R\0O\0J\0E\0C\0T\0", b"Attribut\0e VB_")
@@ -106,7 +107,7 @@ def _about_document(part: Part, budget: Budget) -> Iterator[Symbol]:
     elif kind == "application/rtf" and rtf_objects(data):
         yield Symbol("ATTACH_RTF_OBJECT", evidence=f"{place} has an object in it")
     elif (kind in _WEB_KINDS or part.is_html) and smuggles(data):
-        yield Symbol("ATTACH_SMUGGLES", evidence=f"{place} has a script that makes a file")
+        yield _smuggled(part)
 
 
 def _disagreement(part: Part, kind: str) -> Iterator[Symbol]:
@@ -218,26 +219,33 @@ NOTHING_BANNED = Banned()
 def find(message: Message, banned: Banned = NOTHING_BANNED) -> Findings:
     """What `AttachmentCheck` finds in one message: each symbol once, with the first part that shows it."""
     found: dict[str, Symbol] = {}
-    budget, second = Budget(), Budget()
+    budgets: tuple[Budget, ...] = ()
     for part in message.parts[:MOST]:
         if part.is_container:
             continue
-        for symbol in _about_part(part, banned, budget, second):
-            found.setdefault(symbol.name, symbol)
+        if part.names or part.is_attachment:
+            budgets = budgets or (Budget(), Budget())
+            for symbol in _about_file(part, banned, *budgets):
+                found.setdefault(symbol.name, symbol)
+        elif part.is_html and smuggles(part.data):
+            found.setdefault(_SMUGGLES, _smuggled(part))
     return tuple(found.values())
 
 
 def find_in_part(part: Part, banned: Banned) -> Findings:
     """What is found in one part by itself."""
-    return tuple(_about_part(part, banned, Budget(), Budget()))
-
-
-def _about_part(part: Part, banned: Banned, budget: Budget, second: Budget) -> Iterator[Symbol]:
     if part.names or part.is_attachment:
-        for name in part.names:
-            yield from _about_name(name[-LONGEST:])
-        yield from _about_content(part, budget)
-        if (banned.extensions or banned.types) and (why := banned.why(part, second)):
-            yield Symbol("ATTACH_BANNED", evidence=f"part {part.path}: {why}")
-    elif part.is_html and smuggles(part.data):
-        yield Symbol("ATTACH_SMUGGLES", evidence=f"part {part.path} has a script that makes a file")
+        return tuple(_about_file(part, banned, Budget(), Budget()))
+    return (_smuggled(part),) if part.is_html and smuggles(part.data) else ()
+
+
+def _about_file(part: Part, banned: Banned, budget: Budget, second: Budget) -> Iterator[Symbol]:
+    for name in part.names:
+        yield from _about_name(name[-LONGEST:])
+    yield from _about_content(part, budget)
+    if (banned.extensions or banned.types) and (why := banned.why(part, second)):
+        yield Symbol("ATTACH_BANNED", evidence=f"part {part.path}: {why}")
+
+
+def _smuggled(part: Part) -> Symbol:
+    return Symbol(_SMUGGLES, evidence=f"part {part.path} has a script that makes a file")

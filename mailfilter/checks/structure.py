@@ -7,11 +7,12 @@ finding, and compares what the parts of one mail show.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..message import DefectKind, Message, Text
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
+from ._needles import Needles
 from ._text import mixed_word, quote
 
 LONGEST = 20_000
@@ -58,13 +59,15 @@ _GTUBE = "JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 _GTUBE_KINDS = {"X": "GTUBE", "Y": "GTUBE_QUARANTINE", "Z": "GTUBE_GREYLIST"}
 """SpamAssassin's test string and, by its first letter, the milder ones that rspamd made after it."""
 
+_GTUBE_NEEDLE = Needles(_GTUBE)
+
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 _CUT = re.compile(r"<!(?:--[^<>]{0,60}--|[A-Za-z0-9 ]{0,60})>[A-Za-z]")
 _MANY_BYTES = ("utf", "iso-2022", "gb", "hz")
 _ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]{{1,9}}[A-Za-z]")
 
 
-def _defects(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
+def _defects(message: Message) -> Iterator[Symbol]:
     for defect in message.defects:
         if name := _DEFECTS.get(defect.kind):
             detail = f": {quote(defect.detail, 60)}" if defect.detail else ""
@@ -79,7 +82,7 @@ def _shown(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
     """Findings about the whole of what is shown."""
     if not message.attachments and not any(map(_shows_anything, bodies)):
         yield Symbol("BODY_EMPTY", evidence="neither text nor attachment")
-    elif bodies and all(text.kind == "html" for text in bodies):
+    elif {text.kind for text in bodies} == {"html"}:
         yield Symbol("HTML_ONLY", evidence="no plain text beside the web page")
         words = sum(map(_count_words, bodies))
         if words < FEW_WORDS and any(map(_has_picture, bodies)):
@@ -101,8 +104,6 @@ def _count_words(text: Text) -> int:
 
 def _alternatives(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
     """Parts of multipart/alternative are the same text for different readers (RFC 2046 5.1.4), or should be."""
-    if len(bodies) < 2:
-        return
     by_part = {text.part: text for text in bodies}
     for part in message.parts:
         if part.content_type == "multipart/alternative":
@@ -124,17 +125,10 @@ def _vocabulary(text: str) -> set[str]:
     return set(text[:SAMPLE].lower().split())
 
 
-def _each_text(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
-    """Findings about one text at a time, those of attachments among them."""
-    for text in message.texts:
-        visible = text.visible
-        at = visible.find(_GTUBE)
-        if at > 0 and (name := _GTUBE_KINDS.get(visible[at - 1])):
-            yield Symbol(name, evidence="the test string of spam filters")
-        if text.kind == "html":
-            yield from _web_page(text)
-        if not visible.isascii():
-            yield from _alphabets(visible)
+def _gtube(visible: str) -> Iterator[Symbol]:
+    at = visible.find(_GTUBE)
+    if at > 0 and (name := _GTUBE_KINDS.get(visible[at - 1])):
+        yield Symbol(name, evidence="the test string of spam filters")
 
 
 def _alphabets(visible: str) -> Iterator[Symbol]:
@@ -148,18 +142,18 @@ def _alphabets(visible: str) -> Iterator[Symbol]:
         yield Symbol("TEXT_MIXED_SCRIPT", evidence=f"{quote(word)} mixes alphabets that look alike")
 
 
-def _web_page(text: Text) -> Iterator[Symbol]:
-    for match in _CUT.finditer(text.source, 1, LONGEST):
-        if text.source[match.start() - 1].isalpha():
+def _web_page(visible: str, source: str, hidden: str) -> Iterator[Symbol]:
+    for match in _CUT.finditer(source, 1, LONGEST):
+        if source[match.start() - 1].isalpha():
             yield Symbol("HTML_SPLIT_WORD", evidence=f"a word is cut by {quote(match[0][:-1])}")
             break
-    if len(text.hidden) > len(text.visible):
-        fresh = len(_vocabulary(text.hidden) - _vocabulary(text.visible))
+    if len(hidden) > len(visible):
+        fresh = len(_vocabulary(hidden) - _vocabulary(visible))
         if fresh >= MANY_WORDS:
             yield Symbol("HTML_HIDDEN_TEXT", evidence=f"{fresh} different words are hidden that are not shown")
 
 
-def _encoded_text(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
+def _encoded_text(message: Message) -> Iterator[Symbol]:
     """Base64 hides plain ASCII from filters that do not decode; nobody else needs it.
 
     Where the charset is one of many bytes a character, mail programs encode without looking at what is written.
@@ -170,11 +164,6 @@ def _encoded_text(message: Message, bodies: Sequence[Text]) -> Iterator[Symbol]:
         if part.data and part.data.isascii() and not part.is_attachment and not part.charset.startswith(_MANY_BYTES):
             yield Symbol("TEXT_ENCODED_NEEDLESSLY", evidence=f"part {part.path} in base64 holds ASCII only")
             return
-
-
-_RULES: tuple[Callable[[Message, Sequence[Text]], Iterator[Symbol]], ...] = (
-    _defects, _shown, _alternatives, _each_text, _encoded_text,
-)  # fmt: skip
 
 
 class StructureCheck:
@@ -190,12 +179,27 @@ class StructureCheck:
 
 def find(message: Message) -> Findings:
     """What `StructureCheck` finds in one message: each symbol once, with the first place that shows it."""
-    bodies: Sequence[Text] = message.texts
+    texts = bodies = message.texts
+    symbols: list[Symbol] = []
     if message.attachments:
         attached = {part.path for part in message.attachments}
-        bodies = [text for text in bodies if text.part not in attached]
+        bodies = tuple([text for text in texts if text.part not in attached])
+    if message.defects:
+        symbols += _defects(message)
+    if len(bodies) != 1 or bodies[0].kind == "html" or not _shows_anything(bodies[0]):
+        symbols += _shown(message, bodies)
+    if len(bodies) > 1:
+        symbols += _alternatives(message, bodies)
+    for _, kind, visible, source, hidden in texts:  # those of attachments among them
+        if _GTUBE_NEEDLE.within(visible):
+            symbols += _gtube(visible)
+        if kind == "html":
+            symbols += _web_page(visible, source, hidden)
+        if not visible.isascii():
+            symbols += _alphabets(visible)
+    if "base64" in [part.encoding for part in message.parts]:
+        symbols += _encoded_text(message)
     found: dict[str, Symbol] = {}
-    for rule in _RULES:
-        for symbol in rule(message, bodies):
-            found.setdefault(symbol.name, symbol)
+    for symbol in symbols:
+        found.setdefault(symbol.name, symbol)
     return tuple(found.values())

@@ -182,13 +182,23 @@ PyObject *kernel_phrase_text(PyObject *self, PyObject *args)
 
 /* --- needles --- */
 
-static int find_needle(Span text, Span needle, Py_ssize_t pivot)
+static int same_in_lower(const octet *p, Span needle)
+{
+    for (Py_ssize_t i = 0; i < needle.size; i++)
+        if (to_lower(p[i]) != needle.at[i])
+            return 0;
+    return 1;
+}
+
+/* Whether a needle is in ``text``; ``first`` is the octet that stands at its pivot there; ``fold``: in any case. */
+static int find_needle(Span text, Span needle, Py_ssize_t pivot, octet first, int fold)
 {
     if (needle.size > text.size)
         return 0;
     const octet *p = text.at + pivot, *end = text.at + text.size - (needle.size - 1 - pivot);
-    while ((p = memchr(p, needle.at[pivot], (size_t)(end - p)))) {
-        if (!memcmp(p - pivot, needle.at, (size_t)needle.size))
+    while ((p = memchr(p, first, (size_t)(end - p)))) {
+        const octet *start = p - pivot;
+        if (fold ? same_in_lower(start, needle) : !memcmp(start, needle.at, (size_t)needle.size))
             return 1;
         if (++p == end)
             break;
@@ -196,9 +206,26 @@ static int find_needle(Span text, Span needle, Py_ssize_t pivot)
     return 0;
 }
 
-/* holds(text: str, needles: tuple[bytes, ...], pivots: bytes, limit: int) -> int | None: a bit for each of up to 31
- * needles (ASCII, not empty) that is within the first ``limit`` characters; ``pivots`` says which octet of each is
- * looked for first.  None where ``text`` is longer and not ASCII, or has no UTF-8. */
+/* The text that is searched: the UTF-8 of a str, or bytes, up to ``limit``; 0 where Python has to look. */
+static int searched(PyObject *text, Py_ssize_t limit, Span *given)
+{
+    if (!PyUnicode_Check(text)) {
+        char *at;
+        if (PyBytes_AsStringAndSize(text, &at, &given->size) < 0)
+            return 0;
+        given->at = (const octet *)at;
+    } else if (!utf8_of(text, given) || (given->size > limit && given->size != PyUnicode_GetLength(text))) {
+        return 0;
+    }
+    if (given->size > limit)
+        given->size = limit > 0 ? limit : 0;
+    return 1;
+}
+
+/* holds(text: str | bytes, needles: tuple[bytes, ...], pivots: bytes, limit: int) -> int | None: a bit for each of up to
+ * 31 needles (ASCII, not empty) that is within the first ``limit`` characters, in bytes in upper or lower case (the
+ * needles then in lower case); ``pivots`` says which octet of each is looked for first.  None where a str is longer and
+ * not ASCII, or has no UTF-8. */
 PyObject *kernel_holds(PyObject *self, PyObject *args)
 {
     PyObject *text, *needles;
@@ -206,19 +233,15 @@ PyObject *kernel_holds(PyObject *self, PyObject *args)
     Py_ssize_t limit;
     long found = 0;
     (void)self;
-    if (!PyArg_ParseTuple(args, "UO!y#n", &text, &PyTuple_Type, &needles, &pivots.at, &pivots.size, &limit))
+    if (!PyArg_ParseTuple(args, "OO!y#n", &text, &PyTuple_Type, &needles, &pivots.at, &pivots.size, &limit))
         return NULL;
     if (pivots.size != PyTuple_Size(needles) || pivots.size > 31) {
         PyErr_SetString(PyExc_ValueError, "a pivot for each of up to 31 needles is expected");
         return NULL;
     }
-    if (!utf8_of(text, &given))
+    if (!searched(text, limit, &given))
         return look_in_python();
-    if (given.size > limit) {
-        if (given.size != PyUnicode_GetLength(text))
-            return look_in_python();
-        given.size = limit > 0 ? limit : 0;
-    }
+    int fold = !PyUnicode_Check(text);
     for (Py_ssize_t i = 0; i < pivots.size; i++) {
         char *at;
         Span needle;
@@ -229,7 +252,11 @@ PyObject *kernel_holds(PyObject *self, PyObject *args)
             PyErr_SetString(PyExc_ValueError, "a pivot lies within its needle");
             return NULL;
         }
-        found |= (long)find_needle(given, needle, pivots.at[i]) << i;
+        octet first = needle.at[pivots.at[i]], other = is_lower(first) && fold ? (octet)(first - 32) : first;
+        int held = find_needle(given, needle, pivots.at[i], first, fold);
+        if (!held && other != first)
+            held = find_needle(given, needle, pivots.at[i], other, fold);
+        found |= (long)held << i;
     }
     return PyLong_FromLong(found);
 }
