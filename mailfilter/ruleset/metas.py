@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .expressions import Node, names, parse
-from .metatext import MAX_SHORT, Names, Row, Watcher, Writer, is_logic
+from .metatext import DEAR, MAX_SHORT, Names, Row, Watcher, Writer, is_logic
 from .reader import ring_free
 from .rules import Kind, Rule
 
@@ -22,7 +22,7 @@ Values = dict[str, float]
 _Ask = Callable[[int], float]
 _Worth = Callable[[Row, Row, _Ask, _Ask], float]
 _D = TypeVar("_D")
-MAX_ASKED = 40
+MAX_ASKED = DEAR
 """How many metas may ask for each other in a row; deeper ones are worked out whether asked for or not."""
 
 

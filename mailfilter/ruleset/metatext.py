@@ -6,7 +6,7 @@ here might have said anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ MAX_WATCHED = 500
 MAX_CEILING = 600
 """Characters of the text of what a meta is worth at most, beyond which a constant has to do."""
 
+DEAR = 40
+"""What it costs to ask for something that is not decided, in metas that ask for each other."""
 MAX_SHORT = 150
 """Characters of the text of a meta that is written where it is asked for."""
 COMMON = 1000
@@ -145,7 +147,16 @@ class Writer:
                 parts.append(last)
         inner = truth or node.kind == "&&"
         texts = [self.text(one, bound, inner and (truth or one is not last)) for one in parts]
+        if node.kind == "&&":
+            dear = [number for number, part in enumerate(parts) if self.known.cost(part) >= DEAR]
+            if dear:
+                texts[dear[0] : dear[0]] = self._possible([parts[number] for number in dear[1:]], bound)
         return f"({f' {_PYTHON[node.kind]} '.join(texts)})"
+
+    def _possible(self, parts: Sequence[Node], bound: str) -> list[str]:
+        """Whether each of some expressions may be worth something, found out without asking."""
+        ceilings = {self._ceiling(part, bound): None for part in parts}
+        return [text for text in ceilings if "v[" in text and len(text) < MAX_CEILING]
 
     def _reachable(self, node: Node, bound: str) -> str:
         """For a sum compared with a number: whether it can be reached by what has been asked for, and " and "."""
