@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .decision import ACTIONS, Action, Marks, Policy, Reason
+from .greylist import has_no_say
 from .policy.copies import Outcome
 from .scoring import SCALE, Weights
 from .symbols import UNKNOWN, Catalogue, Symbol
-from .verdict import ScoredSymbol, Verdict
+from .verdict import ScoredSymbol, Verdict, made
 
 if TYPE_CHECKING:
     from .checks import Mail
@@ -26,7 +27,7 @@ PROBABILITY = "CONTENT_PROBABILITY"
 """Symbol whose value is the content classifier's probability of spam; worth no points by itself."""
 
 _new = tuple.__new__  # a named tuple's own constructor takes twice as long
-_GREYLIST = Action.GREYLIST.severity
+_SCORE, _GREYLIST = Reason.SCORE, Action.GREYLIST.severity
 
 
 class ByPoints:
@@ -63,20 +64,11 @@ class ByPoints:
                 known.append(shown)
                 if name == PROBABILITY:
                     probability = value
-        severity = bisect_right(self._thresholds, total)
-        if greylist is not None and (severity == _GREYLIST or (severity == 0 and greylist.always)):
+        severity, recipients = bisect_right(self._thresholds, total), mail.envelope.rcpt_to
+        doubtful = greylist is not None and (severity == _GREYLIST or (severity == 0 and greylist.always))
+        if doubtful and not has_no_say(mail.envelope):
             return None
         action = ACTIONS[severity]
-        recipients = mail.envelope.rcpt_to
-        return Verdict(
-            action=action,
-            reason=Reason.SCORE,
-            score=total / SCALE,
-            probability=probability,
-            symbols=tuple(known),
-            unknown=tuple(unknown),
-            required=self._required,
-            digest=mail.message.digest,
-            recipients=tuple([Outcome(one, action, Reason.SCORE, action) for one in recipients]) if recipients else (),
-            texts=self._texts,
-        )
+        outcomes = tuple([Outcome(one, action, _SCORE, action) for one in recipients]) if recipients else ()
+        decided = (action, _SCORE, total / SCALE, probability, tuple(known), tuple(unknown), self._required)
+        return made((*decided, mail.message.digest, 0, "", False, (), b"", outcomes, None, self._texts))

@@ -148,7 +148,7 @@ class Greylist:
         """One attempt for each recipient; none where client, sender or recipients are not known or need not wait."""
         envelope = asking.envelope
         if envelope.client_ip is None or envelope.mail_from is None or _ours(envelope):
-            return
+            return  # see `has_no_say`
         sender = folded(envelope.mail_from)
         network = _network(envelope.client_ip, *self._prefixes)
         penpal = sender != "" and not asking.doubted
@@ -184,6 +184,11 @@ def _answer(envelope: Envelope, waits: Sequence[int]) -> GreylistAnswer:
         return GreylistAnswer(GreylistState.PASSED if _ours(envelope) else GreylistState.NOT_ASKED)
     longest = max(waits)
     return GreylistAnswer(GreylistState.WAIT if longest else GreylistState.PASSED, longest)
+
+
+def has_no_say(envelope: Envelope) -> bool:
+    """Whether so little is known of who sends that the answer is `NOT_ASKED`, whatever the greylist holds."""
+    return (envelope.client_ip is None or envelope.mail_from is None) and not _ours(envelope)
 
 
 def _ours(envelope: Envelope) -> bool:

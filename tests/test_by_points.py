@@ -72,6 +72,9 @@ def test_the_greylist_decides_what_is_its_to_decide(points: float) -> None:
         its = alone.action == "greylist" or (always and alone.action == "accept")
         assert (with_list is None) is its
         assert its or with_list == alone
+        greylist, unknown = Greylist(":memory:", always=always), mail(1)
+        by_arrays = deciding().verdicts([unknown], [row], [], greylist)
+        assert [by_points().verdict(unknown, row, greylist)] == by_arrays
 
 
 def test_a_dry_run_caps_and_rules_are_not_for_plain_numbers() -> None:
