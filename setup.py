@@ -8,8 +8,9 @@ from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
 NAMES = (
-    "module", "ngrams", "views", "links", "relations", "headers", "mailboxes", "matcher", "tags", "attributes",
-    "anchors", "checks", "hidden", "html", "tidy", "rulehtml", "ruletext", "rulewords", "rulefacts", "rulefields",
+    "module", "ngrams", "views", "links", "relations", "headers", "mailboxes", "matcher", "automaton", "tags",
+    "attributes", "anchors", "checks", "hidden", "html", "tidy", "rulehtml", "ruletext", "rulewords", "rulefacts",
+    "rulefields",
 )  # fmt: skip
 
 setup(

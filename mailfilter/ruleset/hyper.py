@@ -6,26 +6,27 @@ A pattern goes in as `spelling` writes it, exactly or wider; or as `relax` does;
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any
 
 import hyperscan
 
+from ..kernel import native
+from .automaton import TABLES, shape
 from .cache import Cache
-from .groups import FirstLook, Seen, Target
-from .lean import WORTH, shortened
+from .choices import Choices
+from .databases import FLAGS, Database, Form, Look, Screen, compiled, letters
+from .groups import FirstLook, Target
 from .literals import required
 from .patterns import Pattern
 from .pieces import halves
 from .progress import Progress
-from .relax import COSTLY, is_costly, relaxed
+from .relax import relaxed
 from .spelling import Text, spelled
 
-Choice = list[Any]
 _log = logging.getLogger("mailfilter")
 CHUNK = 600
 """Patterns in one database: more take long to compile together, fewer make more scans."""
@@ -38,22 +39,17 @@ FORMS = 6
 """Counts changes of how forms are written: what was chosen before such a change is not used."""
 LARGE = 800
 """Characters of a pattern from which on hyperscan may not take it."""
+MAX_TABLE = 2_500
+"""Characters of a form that goes into a table of states."""
+MIN_SCREEN = 8
+"""Patterns from which on a table is worth it."""
 MAX_PIECES = 8
 """Patterns that one is cut into at most."""
 MAX_FORM = 15_000
 """Characters of a form; hyperscan takes no more."""
 
-_FLAGS = {"i": hyperscan.HS_FLAG_CASELESS, "s": hyperscan.HS_FLAG_DOTALL, "m": hyperscan.HS_FLAG_MULTILINE}
 _SURE = hyperscan.HS_FLAG_ALLOWEMPTY
 _ONCE = hyperscan.HS_FLAG_SINGLEMATCH
-
-
-class Form(NamedTuple):
-    """What stands for a pattern in a database; ``sure``: it matches nothing else."""
-
-    expression: bytes
-    flags: int
-    sure: bool
 
 
 def version() -> str:
@@ -78,17 +74,7 @@ def forms(pattern: Pattern, text: Text) -> Iterator[Form]:
 
 
 def _form(expression: bytes, flags: str, sure: bool, more: int) -> Form:
-    return Form(expression, more | sum(_FLAGS.get(flag, 0) for flag in flags), sure)
-
-
-def compiled(part: Sequence[Form]) -> Any:
-    """A database.  Raises `hyperscan.error`."""
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(
-        expressions=[form.expression for form in part], ids=list(range(len(part))), elements=len(part),
-        flags=[form.flags for form in part],
-    )  # fmt: skip
-    return database
+    return Form(expression, more | sum(FLAGS.get(flag, 0) for flag in flags), sure)
 
 
 def fits(form: Form) -> bool:
@@ -98,61 +84,6 @@ def fits(form: Form) -> bool:
     except hyperscan.error:
         return False
     return True
-
-
-class Look:
-    """The databases of one group: for any text, for ASCII text alone, for all other text alone.
-
-    ``always``  numbers of patterns that no database holds, in the same order.
-    """
-
-    def __init__(self, databases: Sequence[Sequence[_Database]], always: Sequence[Sequence[int]]) -> None:
-        shared, plain, wide = databases
-        self.plain, self.wide = (*shared, *plain), (*shared, *wide)
-        self.always_plain, self.always_wide = (*always[0], *always[1]), (*always[0], *always[2])
-        entries = [entry for database in (*shared, *plain, *wide) for entry in database.entries]
-        doubtful = {number for number, is_sure in entries if not is_sure}.union(*always)
-        self.sure = frozenset(number for number, _ in entries) - doubtful
-        """Patterns about which its word is final, whatever the text."""
-
-    def __call__(self, text: bytes, ascii_only: bool) -> Seen:
-        seen = Seen()
-        for number in self.always_plain if ascii_only else self.always_wide:
-            seen.likely[number] = None
-        for database in self.plain if ascii_only else self.wide:
-            database.scan(text, seen)
-        return seen
-
-
-class _Database:
-    """A database with the numbers of its patterns; every thread has its own scratch."""
-
-    def __init__(self, database: Any, entries: Sequence[tuple[int, Form]]) -> None:
-        self.database = database
-        self.entries = tuple((number, form.sure) for number, form in entries)
-        self.first = hyperscan.Scratch(database)
-        self.scratches = threading.local()
-
-    def scan(self, text: bytes, seen: Seen) -> None:
-        """Add to ``seen`` what matches in ``text``; each thread has a scratch space of its own."""
-        try:
-            scratch = self.scratches.scratch
-        except AttributeError:
-            scratch = self.scratches.scratch = self.first.clone()
-        ends: list[tuple[int, int]] = []
-        self.database.scan(text, match_event_handler=_note, context=ends, scratch=scratch)
-        if ends:
-            entries, sure, likely = self.entries, seen.sure, seen.likely
-            for at, end in ends:
-                number, is_sure = entries[at]
-                if is_sure:
-                    sure[number] = end
-                elif (places := likely.setdefault(number, [])) is not None:
-                    places.append(end)
-
-
-def _note(number: int, start: int, end: int, flags: int, ends: list[tuple[int, int]]) -> None:
-    ends.append((number, end))
 
 
 class Compiler:
@@ -175,22 +106,38 @@ class Compiler:
             kinds = [[], shared + plain, shared + wide] if plain or wide else [shared, [], []]
         else:
             kinds = [shared, plain, wide]
-        databases, always = [], []
-        for patterns in kinds:
-            left_out: list[int] = []
-            entries = []
-            for number, pattern in patterns:
-                for piece in self.pieces(pattern, targets[number].text):
-                    candidate = Candidate(number, self.choices, piece, targets[number].text)
-                    if candidate.form:
-                        entries.append(candidate)
-                    else:
-                        left_out.append(number)
-            light = [one for one in entries if one.length < HEAVY]
-            heavy = [one for one in entries if one.length >= HEAVY]
-            databases.append(self._databases(light, CHUNK, left_out) + self._databases(heavy, HEAVY_CHUNK, left_out))
-            always.append(sorted(left_out))
-        return Look(databases, always)
+        left_out: list[list[int]] = [[], [], []]
+        entries = [self._candidates(some, targets, out) for some, out in zip(kinds, left_out, strict=True)]
+        screens = []
+        if native is not None and not any(target.text is Text.WHOLE for target in targets):
+            for table in TABLES:
+                both = [[one for one in some if one.table == table] for some in entries[:2]]
+                if sum(map(len, both)) >= MIN_SCREEN:
+                    entries[:2] = [[one for one in some if one.table != table] for some in entries[:2]]
+                    screens.append(Screen(*(self._divided(*pair) for pair in zip(both, left_out, strict=False))))
+        databases = [self._divided(some, out) for some, out in zip(entries, left_out, strict=True)]
+        return Look(databases, [sorted(out) for out in left_out], screens)
+
+    def _candidates(
+        self, patterns: Sequence[tuple[int, Pattern]], targets: Sequence[Target], left_out: list[int]
+    ) -> list[Candidate]:
+        """Patterns in the form that is to be tried, those without one left out."""
+        found = []
+        for number, pattern in patterns:
+            pieces = self.pieces(pattern, targets[number].text)
+            for piece in pieces:
+                candidate = Candidate(number, self.choices, piece, targets[number].text, len(pieces) == 1)
+                if candidate.form:
+                    found.append(candidate)
+                else:
+                    left_out.append(number)
+        return found
+
+    def _divided(self, entries: Sequence[Candidate], left_out: list[int]) -> list[Database]:
+        """Databases of patterns, large ones apart."""
+        light = [one for one in entries if one.length < HEAVY]
+        heavy = [one for one in entries if one.length >= HEAVY]
+        return self._databases(light, CHUNK, left_out) + self._databases(heavy, HEAVY_CHUNK, left_out)
 
     def pieces(self, pattern: Pattern, text: Text, most: int = MAX_PIECES) -> list[Pattern]:
         """The pattern, or if it could be said exactly but hyperscan does not take it, up to ``most`` that it does."""
@@ -207,7 +154,7 @@ class Compiler:
             return [pattern]
         return [piece for half in pair for piece in self.pieces(half, text, most // 2)]
 
-    def _databases(self, entries: Sequence[Candidate], size: int, left_out: list[int]) -> list[_Database]:
+    def _databases(self, entries: Sequence[Candidate], size: int, left_out: list[int]) -> list[Database]:
         """Databases of ``size`` patterns; what hyperscan does not take as it is is tried in its next form."""
         found = []
         for start in range(0, len(entries), size):
@@ -215,7 +162,7 @@ class Compiler:
             while part:
                 database = self._database([one.form for one in part if one.form])
                 if database is not None:
-                    found.append(_Database(database, [(one.number, one.form) for one in part if one.form]))
+                    found.append(Database(database, [(one.number, one.form) for one in part if one.form]))
                     break
                 changed = [one for one in part if not one.settle()]
                 left_out += [one.number for one in changed if not one.form]
@@ -256,8 +203,9 @@ class Compiler:
 class Candidate:
     """A pattern of a database, in the form that is next to be tried."""
 
-    def __init__(self, number: int, choices: Choices, pattern: Pattern, text: Text) -> None:
+    def __init__(self, number: int, choices: Choices, pattern: Pattern, text: Text, whole: bool = True) -> None:
         self.number = number
+        self._whole = whole
         self._choices = choices
         self._key = choices.key("form", pattern, text.value)
         self._rest = forms(pattern, text)
@@ -269,6 +217,19 @@ class Candidate:
         else:
             self.form = Form(known[0].encode("latin-1"), known[1], bool(known[2])) if known else None
             self._settled = True
+
+    @cached_property
+    def table(self) -> str:
+        """Which table of states the form belongs in, ``""`` for none."""
+        if self.form is None or self.length > MAX_TABLE or not self._whole:
+            return ""
+        key = f"table {self._key}"
+        known = self._choices.get(key)
+        if known is None:
+            found = shape(self.form.expression, letters(self.form))
+            known = [found, 0] if found else []
+            self._choices.put(key, known)
+        return str(known[0]) if known else ""
 
     @property
     def length(self) -> int:
@@ -293,58 +254,3 @@ class Candidate:
             except hyperscan.error:
                 self._next()
         return self.form is first
-
-
-class Choices:
-    """What was found out about patterns: their form, what is left of them in ASCII text.  Kept as JSON."""
-
-    def __init__(self, cache: Cache, of: str) -> None:
-        self._cache, self._of = cache, of
-        self._known = cache.read_choices(of)
-        self._used: dict[str, Choice] = {}
-
-    def key(self, use: str, pattern: Pattern, *more: str) -> str:
-        """The name of a question about a pattern."""
-        words = (use, pattern.flags, *more)
-        return hashlib.sha256(" ".join(words).encode() + b"\0" + pattern.exact).hexdigest()[:32]
-
-    def get(self, key: str) -> Choice | None:
-        """The answer, `None` if it is not known."""
-        found = self._known.get(key)
-        if found is not None:
-            self._used[key] = found
-        return found
-
-    def put(self, key: str, choice: Choice) -> None:
-        """Keep an answer."""
-        self._known[key] = self._used[key] = choice
-
-    def shorter(self, pattern: Pattern) -> Pattern | None:
-        """`lean.shortened`, remembered."""
-        if len(pattern.exact) < WORTH:
-            return pattern
-        key = self.key("lean", pattern)
-        known = self.get(key)
-        if known is None:
-            short = shortened(pattern)
-            known = [] if short is None else [0] if short is pattern else [short.exact.decode("latin-1"), short.flags]
-            self.put(key, known)
-        if len(known) < 2:
-            return pattern if known else None
-        text = known[0].encode("latin-1")
-        return Pattern(pattern.source, text, text, known[1])
-
-    def costly(self, pattern: Pattern) -> bool:
-        """`relax.is_costly`, remembered."""
-        if len(pattern.exact) < 2 * COSTLY:
-            return False
-        key = self.key("costly", pattern)
-        known = self.get(key)
-        if known is None:
-            known = [0] if is_costly(pattern) else []
-            self.put(key, known)
-        return bool(known)
-
-    def write(self) -> None:
-        """Keep everything that was used, and what others kept meanwhile."""
-        self._cache.write_choices(self._of, self._used)
