@@ -18,7 +18,7 @@ VARIABLE = "MAILFILTER_KERNEL"
 """Environment variable: ``python`` leaves the kernel unused."""
 
 
-VERSION = 15
+VERSION = 16
 """Of the functions as this program calls them; a kernel that was built from another state of the source is not used."""
 
 

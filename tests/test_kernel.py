@@ -19,7 +19,7 @@ from mailfilter import kernel
 from mailfilter.classifier import Model, relations, views
 from mailfilter.classifier.features import Extractor
 from mailfilter.message import Message
-from mailfilter.mime import addresses, headers, html, links, words
+from mailfilter.mime import addresses, headers, html, links, part, words
 from mailfilter.mime.tags import CLOSED_BY_NEXT, KINDS, VOID
 from mailfilter.testing.hostile import hostile_mails
 
@@ -54,7 +54,7 @@ texts = st.one_of(
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the kernel."""
-    for module in (html, links, views, relations, headers, words, addresses):
+    for module in (html, links, views, relations, headers, words, addresses, part):
         monkeypatch.setattr(module, "native", None)
 
 
@@ -101,7 +101,6 @@ def test_texts_are_normalised_as_by_the_twins(text: str) -> None:
     octets = text.encode("utf-8", "replace")
     assert native.squeeze(octets) == views._squeezed(octets)
     assert native.skeleton(octets, 5) == b" ".join(views._SKELETON.findall(octets.translate(views._LOWER))[:5])
-    assert native.shorten(octets) == views._shortened(octets)
     assert native.tidy(text) in (None, html._tidied(text))
     counted = native.count(text)
     assert counted in (None, relations._counted(text, text[:2000]))
@@ -110,7 +109,9 @@ def test_texts_are_normalised_as_by_the_twins(text: str) -> None:
 
 _REFERENCES = (
     "&", "&amp;", "&nbsp;", "&nbsp", "&lt;", "&lt", "&#65;", "&#x41", "&#X2019;", "&#160;", "&#30;", "&#0;", "&#128;",
-    "&#xd800;", "&#1114112;", "&#00000000065;", "&#;", "&#x;", "&hellip;", "&copy;", "&copy", "a", "1", ";", "#", "x",
+    "&#xd800;", "&#1114112;",
+    "&#x9f;", "&#129;", "&Uuml;", "&zwnj;", "&apos;", "&auml", "&#00000000065;", "&#;",
+    "&#x;", "&hellip;", "&copy;", "&copy", "a", "1", ";", "#", "x",
     " ", "\x1e", "é", "\xa0",
 )  # fmt: skip
 
@@ -130,10 +131,26 @@ def test_common_references_are_not_given_up() -> None:
 
 
 @needed
-@given(st.text(alphabet="0aFg/", max_size=60))
-def test_addresses_are_shortened_as_by_the_twin(text: str) -> None:
+@given(st.lists(st.one_of(st.text("0aFg/é", max_size=60), st.sampled_from(("x\ny", "\ud800", "é" * 200, "b")))))
+def test_links_are_shown_to_views_as_by_the_twin(urls: list[str]) -> None:
     assert native is not None
-    assert native.shorten(text.encode()) == views._shortened(text.encode())
+    found = tuple(links.Link(url, "", "href", "") for url in urls)
+    assert native.link_view(found) in (None, views._link_view(found))
+
+
+@needed
+def test_many_long_links_are_cut_as_by_the_twin() -> None:
+    assert native is not None
+    found = tuple(links.Link(f"{number}/{'xé' * 90}", "", "href", "") for number in range(60))
+    assert native.link_view(found) == views._link_view(found)
+
+
+@needed
+@given(st.lists(st.sampled_from((b"begin ", b"\n", b"\r", b"begin", b" ", b"x"))).map(b"".join), st.integers(0, 8))
+def test_a_uuencoded_file_is_suspected_where_the_twin_does(data: bytes, start: int) -> None:
+    assert native is not None
+    start, end = min(start, len(data)), max(min(start, len(data)), len(data) - 2)
+    assert native.holds_begin(data, start, end) == part._holds_begin(data, start, end)
 
 
 _URLS = (
@@ -350,7 +367,7 @@ def test_hostile_mails_are_the_same_without_the_kernel() -> None:
         if len(raw) < 200_000:
             shown = [tuple(text) for text in Message(raw).texts], [tuple(link) for link in Message(raw).links]
             with pytest.MonkeyPatch.context() as patch:
-                for module in (html, links, headers, words, addresses):
+                for module in (html, links, headers, words, addresses, part):
                     patch.setattr(module, "native", kernel.native)
                 message = Message(raw)
                 assert ([tuple(text) for text in message.texts], [tuple(link) for link in message.links]) == shown, name

@@ -16,7 +16,7 @@ from ..kernel import native
 from .relations import relations, structure
 
 if TYPE_CHECKING:
-    from ..message import Message
+    from ..message import Link, Message
 
 
 class View(NamedTuple):
@@ -176,10 +176,16 @@ def _subject(message: Message) -> bytes:
 
 
 def _links(message: Message) -> bytes:
-    urls = [link.url[:120] for link in message.links[:LINKS]]
-    octets = "\n".join(urls).encode("utf-8", "replace")
-    shortened = native.shorten(octets) if native is not None else _shortened(octets)
-    return b"\n".join(dict.fromkeys(shortened.split(b"\n")))[:LINK_BYTES]
+    found = message.links
+    if native is not None and (made := native.link_view(found)) is not None:
+        return made  # type: ignore[no-any-return]
+    return _link_view(found)
+
+
+def _link_view(links: tuple[Link, ...]) -> bytes:
+    """Where links lead, each address once."""
+    octets = "\n".join([link.url[:120] for link in links[:LINKS]]).encode("utf-8", "replace")
+    return b"\n".join(dict.fromkeys(_shortened(octets).split(b"\n")))[:LINK_BYTES]
 
 
 def _shortened(octets: bytes) -> bytes:

@@ -8,6 +8,7 @@ from operator import is_
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ..kernel import native
 from .charsets import decode_text
 from .defects import DefectKind
 from .headers import Block, Header
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 _ASCII_LABELS = frozenset(("", "us-ascii", "iso-8859-1", "utf-8", "windows-1252", "iso-8859-15", "ascii"))
+
 
 class Part:
     """A node of the MIME tree: read-only; what costs time is computed when it is first asked for."""
@@ -271,7 +273,8 @@ class Part:
         else:
             buf, start = self.data, 0
             end = len(buf)
-        if BEGIN_HINT.search(buf, start, end) is None and not buf.startswith(b"begin ", start, end):
+        holds_begin = native.holds_begin if native is not None else _holds_begin
+        if not holds_begin(buf, start, end):
             return ()
         return self._reader.uu_parts(self, find_uu_blocks(self.data, self._reader.parts_left))
 
@@ -292,3 +295,8 @@ class Part:
             part = stack.pop()
             yield part
             stack.extend(reversed(part.children))
+
+
+def _holds_begin(buf: bytes, start: int, end: int) -> bool:
+    """Whether a line starts as a uuencoded file does."""
+    return BEGIN_HINT.search(buf, start, end) is not None or buf.startswith(b"begin ", start, end)

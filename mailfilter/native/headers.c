@@ -1,4 +1,5 @@
-/* A well-formed header block in one pass; the twin is in mailfilter/mime/headers.py. */
+/* A well-formed header block in one pass, values, and a mark in bodies; the twins are in mailfilter/mime/headers.py,
+ * words.py and part.py. */
 
 #include "kernel.h"
 
@@ -226,4 +227,24 @@ PyObject *kernel_header_text(PyObject *self, PyObject *latin1)
     PyObject *text = trimmed(room, unfold(p, end, room));
     free(room);
     return text;
+}
+
+/* holds_begin(buffer: bytes, start: int, end: int) -> bool: whether a line starts with ``begin ``: a uuencoded file. */
+PyObject *kernel_holds_begin(PyObject *self, PyObject *args)
+{
+    const char *buffer;
+    Py_ssize_t size, start, end;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y#nn", &buffer, &size, &start, &end))
+        return NULL;
+    if (start < 0 || end > size || start > end)
+        return PyErr_Format(PyExc_ValueError, "%zd to %zd is not within %zd bytes", start, end, size);
+    const char *last = buffer + end;
+    for (const char *p = buffer + start; p && last - p >= 6;) {
+        if (!memcmp(p, "begin ", 6))
+            return Py_NewRef(Py_True);
+        p = memchr(p, '\n', (size_t)(last - p));
+        p = p ? p + 1 : NULL;
+    }
+    return Py_NewRef(Py_False);
 }

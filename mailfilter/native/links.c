@@ -1,4 +1,5 @@
-/* Links in plain text, and hosts of links; the twin is in mailfilter/mime/links.py. */
+/* Links in plain text, and hosts of links, with a twin in mailfilter/mime/links.py; links as views hold them, with one
+ * in mailfilter/classifier/views.py. */
 
 #include "kernel.h"
 
@@ -96,13 +97,11 @@ static int authority_host(const octet *p, const octet *end, Span *host)
     return 1;
 }
 
-#define HOST_ROOM 256
+#define HOST_ROOM 80
 
 PyObject *host_text(Span host)
 {
-    if (!host.size)
-        return PyUnicode_FromStringAndSize("", 0);
-    char room[HOST_ROOM], *low = host.size <= HOST_ROOM ? room : malloc((size_t)host.size);
+    char room[HOST_ROOM] = "", *low = host.size <= HOST_ROOM ? room : malloc((size_t)host.size);
     if (!low)
         return PyErr_NoMemory();
     for (Py_ssize_t i = 0; i < host.size; i++)
@@ -230,4 +229,84 @@ PyObject *kernel_host(PyObject *self, PyObject *url)
     if (!utf8_of(url, &given))
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     return find_host(given, &host) ? host_text(host) : Py_NewRef(Py_None);
+}
+
+static inline int is_hexadecimal(octet c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
+
+/* Lower case, runs of 12 or more hexadecimal digits as one #, digits as 0; the end of what is put at ``out``. */
+static octet *put_shortened(const octet *p, const octet *end, octet *out)
+{
+    Py_ssize_t run = 0; /* hexadecimal digits just before */
+    for (; p < end; p++) {
+        octet c = to_lower(*p);
+        run = is_hexadecimal(c) ? run + 1 : 0;
+        if (run == 12) {
+            out -= 11;
+            *out++ = '#';
+        } else if (run < 12) {
+            *out++ = is_digit(c) ? '0' : c;
+        }
+    }
+    return out;
+}
+
+/* The end of the first ``most`` characters. */
+static const octet *first_characters(const octet *p, const octet *end, Py_ssize_t most)
+{
+    if (end - p <= most)
+        return end;
+    for (; p < end && most > 0; most--)
+        for (p++; p < end && (*p & 0xC0) == 0x80; p++)
+            ;
+    return p;
+}
+
+#define MOST_LINKS 40
+#define LONGEST_SHOWN 120
+#define MOST_OCTETS 1500
+
+/* The addresses of links, each once, a line each; 0 for what only Python can tell, -1 for an error. */
+static int put_addresses(PyObject *links, octet *made, Py_ssize_t *size)
+{
+    Span lines[MOST_LINKS];
+    Py_ssize_t count = PyTuple_Size(links), found = 0;
+    octet *out = made;
+    for (Py_ssize_t i = 0; i < count && i < MOST_LINKS && out - made < MOST_OCTETS; i++) {
+        PyObject *link = PyTuple_GetItem(links, i);
+        Span url;
+        if (!PyTuple_Check(link) || PyTuple_Size(link) < 1) {
+            PyErr_SetString(PyExc_TypeError, "a link is a tuple");
+            return -1;
+        }
+        if (!utf8_of(PyTuple_GetItem(link, 0), &url) || memchr(url.at, '\n', (size_t)url.size))
+            return PyErr_Occurred() ? -1 : 0;
+        octet *line = out + (found > 0);
+        octet *end = put_shortened(url.at, first_characters(url.at, url.at + url.size, LONGEST_SHOWN), line);
+        Py_ssize_t before = 0;
+        while (before < found && (lines[before].size != end - line || memcmp(lines[before].at, line, (size_t)(end - line))))
+            before++;
+        if (before < found)
+            continue;
+        if (found)
+            *out = '\n';
+        lines[found++] = (Span){line, end - line};
+        out = end;
+    }
+    *size = out - made < MOST_OCTETS ? out - made : MOST_OCTETS;
+    return 1;
+}
+
+/* link_view(links: tuple) -> bytes | None: where the first 40 links lead, as views hold it; None where Python has to
+ * look. */
+PyObject *kernel_link_view(PyObject *self, PyObject *links)
+{
+    octet made[MOST_OCTETS + 4 * LONGEST_SHOWN + 1];
+    Py_ssize_t size;
+    (void)self;
+    if (!PyTuple_Check(links))
+        return PyErr_Format(PyExc_TypeError, "links are a tuple");
+    int state = put_addresses(links, made, &size);
+    if (state < 1)
+        return state < 0 ? NULL : Py_NewRef(Py_None);
+    return PyBytes_FromStringAndSize((char *)made, size);
 }

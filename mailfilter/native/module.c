@@ -15,7 +15,8 @@ static PyMethodDef methods[] = {
     {"header_text", kernel_header_text, METH_O, "A header's value; None for one that has to be decoded."},
     {"mailbox", kernel_mailbox, METH_O, "The one mailbox of a header; None for any but the common form."},
     {"count", kernel_count, METH_O, "What stands out in a text; None where Python has to look."},
-    {"shorten", kernel_shorten, METH_O, "Addresses in the form that views hold."},
+    {"link_view", kernel_link_view, METH_O, "Where links lead, as views hold it; None where Python has to look."},
+    {"holds_begin", kernel_holds_begin, METH_VARARGS, "Whether a line may be the beginning of a uuencoded file."},
     {"anchors", kernel_anchors, METH_VARARGS, "Places where a phrase may stand."},
     {"date", kernel_date, METH_VARARGS, "A date of the common form in seconds; None for others."},
     {"phrase_text", kernel_phrase_text, METH_VARARGS, "A text as phrases are compared; None for what is not ASCII."},
@@ -23,6 +24,7 @@ static PyMethodDef methods[] = {
     {"may_hold", kernel_may_hold, METH_VARARGS, "Whether a text may hold one of many words."},
     {"walk", kernel_walk, METH_VARARGS, "Take HTML apart; None where Python has to."},
     {"tag", kernel_tag, METH_O, "What is known of a tag."},
+    {"follow", kernel_follow, METH_VARARGS, "A table of states followed over a text."},
     {"find", kernel_find, METH_VARARGS, "A pattern looked for in a text, in so many steps; None where they do not suffice."},
     {"rule_text", kernel_rule_text, METH_O, "HTML rendered for rules, and its URIs; None where Python has to."},
     {"rule_paragraphs", kernel_rule_paragraphs, METH_O, "Text as body rules see it; None for what has no UTF-8."},
@@ -33,7 +35,7 @@ static PyMethodDef methods[] = {
 };
 
 /* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
-#define VERSION 15
+#define VERSION 16
 
 static int fill(PyObject *module)
 {

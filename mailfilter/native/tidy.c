@@ -23,12 +23,20 @@ static int put_utf8(octet *out, uint32_t code)
     return more + 1;
 }
 
-/* The character of a number; its length, 0 for one that means another or none. */
+/* What numbers from 0x80 on mean: windows-1252. */
+static const uint16_t windows[32] = {
+    0x20AC, 0xFFFD, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021,
+    0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0xFFFD, 0x017D, 0xFFFD,
+    0xFFFD, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
+    0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0xFFFD, 0x017E, 0x0178,
+};
+
+/* The character of a number; its length, 0 for a number of none. */
 static int put_number(octet *out, uint32_t code)
 {
-    if (!code || (code >= 0x80 && code < 0xA0) || (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF)
+    if (!code || (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF)
         return 0;
-    return put_utf8(out, code);
+    return put_utf8(out, code >= 0x80 && code < 0xA0 ? windows[code - 0x80] : code);
 }
 
 /* What a reference becomes: how many octets, and behind which it goes on; 0 for what only Python can tell. */
@@ -54,10 +62,18 @@ static Reference read_number(const octet *p, const octet *end, octet *out)
 
 static Reference read_name(const octet *p, const octet *end, octet *out)
 {
-    static const struct { const char *name; octet code; } known[] = {
-        {"nbsp;", ' '}, {"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"copy;", 0xA9}, {"reg;", 0xAE},
+    static const struct { char name[8]; uint16_t code; } known[] = {
+        {"nbsp;", ' '}, {"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"apos;", 39}, {"copy;", 0xA9},
+        {"reg;", 0xAE}, {"zwnj;", 0x200C}, {"shy;", 0xAD}, {"rsquo;", 0x2019}, {"lsquo;", 0x2018}, {"ldquo;", 0x201C},
+        {"rdquo;", 0x201D}, {"ndash;", 0x2013}, {"mdash;", 0x2014}, {"hellip;", 0x2026}, {"bull;", 0x2022},
+        {"euro;", 0x20AC}, {"trade;", 0x2122}, {"middot;", 0xB7}, {"laquo;", 0xAB}, {"raquo;", 0xBB}, {"auml;", 0xE4},
+        {"ouml;", 0xF6}, {"uuml;", 0xFC}, {"Auml;", 0xC4}, {"Ouml;", 0xD6}, {"Uuml;", 0xDC}, {"szlig;", 0xDF},
+        {"eacute;", 0xE9}, {"aacute;", 0xE1}, {"iacute;", 0xED}, {"oacute;", 0xF3}, {"uacute;", 0xFA}, {"ntilde;", 0xF1},
+        {"agrave;", 0xE0}, {"egrave;", 0xE8}, {"ccedil;", 0xE7},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (*p != (octet)known[i].name[0])
+            continue;
         Py_ssize_t size = (Py_ssize_t)strlen(known[i].name);
         if (end - p >= size && !memcmp(p, known[i].name, (size_t)size))
             return (Reference){put_utf8(out, known[i].code), p + size};

@@ -157,13 +157,14 @@ static Py_ssize_t tag_start(const octet *p, const octet *end)
 
 static inline int in_name(octet c) { return is_lower(c) || c == '-'; }
 
-/* The length of a name of 2 to 20 characters before ``=`` or ``:``, 0 if there is none. */
-static Py_ssize_t name_size(const octet *p, const octet *end)
+/* The length of a name of 2 to 20 characters before ``=`` or ``:``, 0 if there is none; ``*run`` of what may be one. */
+static Py_ssize_t name_size(const octet *p, const octet *end, Py_ssize_t *run)
 {
-    const octet *q = p, *last = end - p > 20 ? p + 20 : end;
-    while (q < last && in_name(*q))
+    const octet *q = p;
+    while (q < end && in_name(*q))
         q++;
-    return q - p >= 2 && q < end && (*q == '=' || *q == ':') ? q - p : 0;
+    *run = q - p;
+    return *run >= 2 && *run <= 20 && q < end && (*q == '=' || *q == ':') ? *run : 0;
 }
 
 static Py_ssize_t make_skeleton(const octet *low, Py_ssize_t size, Py_ssize_t most, octet *made)
@@ -171,13 +172,13 @@ static Py_ssize_t make_skeleton(const octet *low, Py_ssize_t size, Py_ssize_t mo
     octet *out = made;
     Py_ssize_t found = 0;
     for (Py_ssize_t i = 0; i < size && found < most;) {
-        Py_ssize_t length = 0;
+        Py_ssize_t length = 0, run = 1; /* no name starts within a run of letters */
         if (low[i] == '<')
             length = tag_start(low + i, low + size);
-        else if (in_name(low[i]) && (i == 0 || !in_name(low[i - 1])))
-            length = name_size(low + i, low + size);
+        else if (in_name(low[i]))
+            length = i == 0 || !in_name(low[i - 1]) ? name_size(low + i, low + size, &run) : 0;
         if (!length) {
-            i++;
+            i += run;
             continue;
         }
         if (found++)
@@ -285,33 +286,4 @@ PyObject *kernel_count(PyObject *self, PyObject *text)
     }
     return Py_BuildValue("nnnnn", counts.capitals, counts.digits, counts.beyond,
                          count_within(given.at, given.size, '!', 0), count_quoted(given.at, given.size));
-}
-
-static inline int is_hexadecimal(octet c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
-
-/* shorten(data: bytes) -> bytes: lower case, runs of 12 or more hexadecimal digits as one #, digits as 0. */
-PyObject *kernel_shorten(PyObject *self, PyObject *data)
-{
-    char *given;
-    Py_ssize_t size;
-    (void)self;
-    if (PyBytes_AsStringAndSize(data, &given, &size) < 0)
-        return NULL;
-    octet *made = malloc((size_t)size + 1), *out = made;
-    if (!made)
-        return PyErr_NoMemory();
-    Py_ssize_t run = 0; /* hexadecimal digits just before */
-    for (Py_ssize_t i = 0; i < size; i++) {
-        octet c = to_lower((octet)given[i]);
-        run = is_hexadecimal(c) ? run + 1 : 0;
-        if (run == 12) {
-            out -= 11;
-            *out++ = '#';
-        } else if (run < 12) {
-            *out++ = is_digit(c) ? '0' : c;
-        }
-    }
-    PyObject *result = PyBytes_FromStringAndSize((char *)made, out - made);
-    free(made);
-    return result;
 }
