@@ -130,6 +130,17 @@ def test_ham_weight_moves_the_balance_towards_ham(lessons: list[Example]) -> Non
     assert not np.array_equal(mild.weights, strict.weights)
 
 
+def test_how_a_mail_came_weighs_twice_where_the_model_is_at_home(lessons: list[Example]) -> None:
+    views = ("header", "body", "text")
+    home = train(lessons[::3], Options(views=views)).fusion.factors
+    assert home[0] == pytest.approx(2 * home[1], rel=1e-5)
+    assert home[1] == home[2]
+    places = [lesson._replace(corpus="ab"[number // 2 % 2]) for number, lesson in enumerate(lessons[::3])]
+    away = train(places, Options(views=views)).fusion.factors
+    assert away[0] == away[1]
+    assert away[2] == pytest.approx(0.7 * away[1], rel=1e-5)
+
+
 def test_lessons_are_ours_and_balanced() -> None:
     labels = [line.split()[0] for line in (LESSONS / "index").read_text().splitlines()]
     assert min(labels.count("ham"), labels.count("spam")) > 100
