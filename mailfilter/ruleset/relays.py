@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..envelope import Envelope
 from ..trust import NOBODY, Trust, verified
 from .received import FETCHED, IGNORED, IP, NAVGW, NO_HOP, SHAPES, SHOUTED, Relay, Told, clean, made
+from .usual import usual
 
 MAX_RECEIVED = 200
 """Received fields that are read."""
@@ -115,53 +116,10 @@ def _hops(
 
 def parse_received(line: str) -> Relay | None:
     """The hop that a Received field tells of; `IGNORED`, `FETCHED`, or `None` if it cannot be told."""
-    usual = _usual(line) if len(line) <= MAX_LINE else None
-    if usual is not None:
-        return usual
-    single = " ".join(line[:MAX_LINE].split())
-    if len(single) < len(line) - 1 and (usual := _usual(single)) is not None:
-        return usual
-    return _parsed_at_length(single)
-
-
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]"
-_DOTTED = r"(?:\d{1,3}\.){3}\d{1,3}"
-_CIPHER = r"version=[\w.]+ cipher=[\w-]+ bits=[\d/]+"
-_HANDED = (
-    rf"\((?:(?!softdnserr )(?:(?:IDENT:)?([A-Za-z\d._-]+)@)?({_NAME})(\.?) )?\[({_DOTTED})\]\) by ({_NAME})"
-    r"(?: \((Postfix|\d[A-Za-z\d./+-]*)\))?"
-    rf" with (SMTPS?|ESMTPS?A?) id (?!SMTP|QMQP)<?([\w.@-]{{3,}})>?(?: \({_CIPHER}(?: verify=\w+)?\))?"
-    rf"(?: for <[!-'*-;=?-~]+>)?(?: \(Google Transport Security\)| \({_CIPHER}\))?"
-)
-_TAKEN = rf"\[{_DOTTED}\] by {_NAME} with (?:IMAP|POP3) \(fetchmail-[\d.]+\) for [\w.@-]+ \(\w+-drop\)"
-_WHEN = r"(?:\w{3}, )?\d+ \w{3} \d{4} [\d:]+ [-+]\d{4}(?: \([A-Z]+\))?"
-_USUAL = re.compile(rf"from ({_NAME}) (?:{_HANDED}|{_TAKEN})(?:; {_WHEN})?;?\n?\Z", re.A)
-_UNUSUAL = ("exim", "smtpsvc", "hotmail.msn", "envelope-", "return-path", " id (", " by id ")
-"""Texts for which another shape may come before."""
-
-
-def _usual(line: str) -> Relay | None:
-    """The hop of a line as Postfix, sendmail, Google and fetchmail write them, `None` for others.
-
-    Whatever this takes, the shapes give the same for: they only take longer.
-    """
-    match = _USUAL.match(line)
-    if match is None:
-        return None
-    lower = line.lower()
-    for text in _UNUSUAL:
-        if text in lower:
-            return None
-    helo, ident, rdns, dot, ip, by, program, protocol, number = match.groups("")
-    if not ip:
-        return FETCHED
-    if not rdns and protocol == "SMTPS":
-        return None  # for qmail's shape the name greeted with is the verified one too
-    if ident and (dot or program in ("", "Postfix")):
-        return None  # in other shapes this is no answer of an ident server
-    if len(rdns) == len("unknown") and rdns.lower() == "unknown":
-        rdns = ""
-    return Relay(ip, rdns, helo, by, ident, id=number, auth=protocol if protocol[-1] == "A" else "")
+    if len(line) > MAX_LINE or "  " in line:
+        line = " ".join(line[:MAX_LINE].split())
+    hop = usual(line)
+    return hop if hop is not None else _parsed_at_length(" ".join(line.split()))
 
 
 def _parsed_at_length(line: str) -> Relay | None:
