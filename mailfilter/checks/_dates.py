@@ -34,14 +34,14 @@ def _read(text: str, start: int) -> int | None:
     if not match:
         return None
     day, month, year, hour, minute, second, zone = match.groups()
-    days = _days(day, month, year)
+    days = day_number(day, month, year)
     if days is None or int(hour) > 24 or int(minute) > 59:
         return None
     return days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second or 0) - _offset(zone or "")
 
 
 @lru_cache(maxsize=1024)
-def _days(day: str, month: str, year: str) -> int | None:
+def day_number(day: str, month: str, year: str) -> int | None:
     """Days since 1970-01-01; the mails of a batch share most of them."""
     try:
         return date(_full_year(year), _MONTHS[month.lower()], int(day)).toordinal() - _EPOCH

@@ -35,6 +35,10 @@ Listed = Callable[[Lists], Query[Any]]
 """A query that asks lists of the rule files: made for a rule set."""
 
 
+def nothing(facts: Facts) -> None:
+    """A fact that hits nothing."""
+
+
 def flag(fact: Callable[[Facts], bool]) -> Query[bool]:
     """A query of a fact that is the answer."""
     return Query(fact, lambda arguments: bool)

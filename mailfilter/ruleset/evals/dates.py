@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...checks._dates import parse_date
+from ...checks._dates import day_number, parse_date
 from ..facts import Facts
 from ..received import FETCHED
 from ..relays import parse_received
@@ -13,10 +13,10 @@ from ._common import once
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _STAMP = re.compile(rf"\b\d{{1,2}} {_MONTH} \d{{2,4}} \d{{1,2}}:\d\d", re.I)
 _ZONED = re.compile(r":\d\d (?:[+-]\d{2,4}|[A-Z]{1,4})\b")
-_LAST = re.compile(rf"; (?:[A-Za-z]{{2,9}},? )?(?=(\d{{1,2}} {_MONTH} \d{{4}} \d\d:\d\d:\d\d [+-]\d{{4}}\b))")
-"""What stands before the date of most Received fields."""
-_WHOLE = 80
-"""Characters in which a date and what stands before it are whole."""
+_LAST = re.compile(
+    rf";\s+(?:[A-Za-z]{{2,9}},?\s+)?(\d{{1,2}})\s+({_MONTH})\s+(\d{{4}})\s+(\d\d):(\d\d):(\d\d)\s+([+-]\d\d)(\d\d)\b"
+)
+"""The date of most Received fields."""
 MAX_HOPS = 200
 MAX_LINE = 4096
 
@@ -57,14 +57,16 @@ def _received_dates(facts: Facts) -> list[int]:
 
 def _usual(latin1: str) -> int | None:
     """The date behind the first semicolon of a line that has no colon before it: so it is the first date there."""
-    end = latin1.find(";", 0, MAX_LINE - _WHOLE)
-    if end < 0 or latin1.find(":", 0, end) >= 0:
+    end = latin1.find(";", 0, MAX_LINE)
+    match = _LAST.match(latin1, end) if end > 0 and latin1.find(":", 0, end) < 0 else None
+    if match is None or match.end() > MAX_LINE:
         return None
-    text = " ".join(latin1[end : end + _WHOLE].split())
-    match = _LAST.match(text)
-    if match is None or (match.end(1) == len(text) and end + _WHOLE < len(latin1)):
+    day, month, year, hour, minute, second, east, more = match.groups()
+    days = day_number(day, month, year)
+    if days is None or hour > "24" or minute > "59":
         return None
-    return parse_date(text, match.end())
+    zone = int(east) * 3600 + int(east[0] + more) * 60
+    return days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second) - zone
 
 
 def _read(text: str) -> int | None:

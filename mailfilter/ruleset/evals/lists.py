@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..facts import Facts
-from ._common import Listed, Lists, Query, flag, globs, once, recipients, senders
+from ._common import Listed, Lists, Query, flag, globs, nothing, once, recipients, senders
 
 
 def _words(lists: Lists, *names: str) -> frozenset[str]:
@@ -19,10 +19,6 @@ def _words(lists: Lists, *names: str) -> frozenset[str]:
 
 
 _Texts = Callable[[Facts], Sequence[str]]
-
-
-def _nothing(facts: Facts) -> None:
-    return None
 
 
 def _any(words: frozenset[str]) -> Callable[[Iterable[str]], bool]:
@@ -36,7 +32,7 @@ def _listed(who: _Texts, *names: str) -> Listed:
 
     def make(lists: Lists) -> Query[Sequence[str]]:
         words = _words(lists, *names)
-        return Query(who if words else _nothing, lambda arguments: _any(words))
+        return Query(who if words else nothing, lambda arguments: _any(words))
 
     return make
 
@@ -66,13 +62,9 @@ def _welcome(name: str) -> Listed:
                 for is_sender, domain in known
             )
 
-        return flag(hits if pairs else _never)
+        return flag(hits) if pairs else Query(nothing, lambda arguments: bool)
 
     return make
-
-
-def _never(facts: Facts) -> bool:
-    return False
 
 
 def _replies(facts: Facts) -> list[str]:
@@ -91,7 +83,7 @@ def _within(words: frozenset[str]) -> frozenset[str]:
 def _subject_list(*names: str) -> Listed:
     def make(lists: Lists) -> Query[Sequence[str]]:
         words = _within(_words(lists, *names))
-        return Query(_subject if words else _nothing, lambda arguments: _any(words))
+        return Query(_subject if words else nothing, lambda arguments: _any(words))
 
     return make
 
@@ -109,16 +101,30 @@ def _hosts(facts: Facts) -> frozenset[str]:
     # Of most URIs there are many at one host.
     pieces = [uri.split(b"/", 3) for uri in facts.uris]
     starts = {(piece[0], piece[2]) for piece in pieces if len(piece) > 2 and not piece[1]}
-    found = [_HOST.match(b"//".join(start)) for start in starts]
-    shown = [match[1].decode("latin-1") for match in found if match]
+    shown = [host for scheme, start in starts if (host := _host(scheme, start))]
     signed = [match[1] for text in facts.index.get("dkim-signature", ()) if (match := _SIGNER.search(text))]
     return frozenset(host for name in (*shown, *signed) if "." in (host := name.lower().strip(".")))
 
 
+def _host(scheme: bytes, start: bytes) -> str:
+    """The host in what a URI has before the first slashes and what between those and the next, ``""`` for none."""
+    if scheme not in _SCHEMES or not start.translate(None, b".-").isalnum():
+        match = _HOST.match(scheme + b"//" + start)
+        start = match[1] if match else b""
+    return start.decode("latin-1")
+
+
+_SCHEMES = frozenset((b"http:", b"https:"))
+
+
 def _above(host: str) -> list[str]:
     """A host and the domains above it, the nearest first; of an address alone itself."""
-    labels = host.split(".")
-    return [".".join(labels[start:]) for start in range(1 if labels[-1].isdigit() else len(labels))]
+    found = [host]
+    if not host[host.rfind(".") + 1 :].isdigit():
+        while (dot := host.find(".") + 1) > 0:
+            host = host[dot:]
+            found.append(host)
+    return found
 
 
 def host_is_listed(host: str, words: frozenset[str]) -> bool:
