@@ -11,13 +11,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "corpora", nargs="+", metavar="CORPUS", help="labelled archive, or a name in $MAILFILTER_CORPORA"
     )
     parser.add_argument("--out", required=True, metavar="FILE.npz", help="where the model is written")
+    parser.add_argument(
+        "--headers", action="store_true", help="learn header blocks too: for use where this very mail came in"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, save, and print what was learned from and how it did on corpora left out."""
-    from ..classifier.train import run
+    from ..classifier.train import EVERYTHING, PORTABLE, Options, run
 
-    facts = run(args.corpora, args.out).facts
+    facts = run(args.corpora, args.out, Options(views=EVERYTHING if args.headers else PORTABLE)).facts
     for name, counts in facts["corpora"].items():
         print(f"{name}: {counts['ham']} ham, {counts['spam']} spam")
     print(f"{facts['twins']} mails whose text stood there already were left out")
