@@ -236,10 +236,14 @@ def _only_in_others(primary: Iterable[Part], readings: Iterable[Reading]) -> lis
 
 
 def _place(part: Part) -> tuple[object, ...]:
-    """What makes a part the same without a look at its content: where it lies and how it is read."""
+    """What makes a part the same without a look at its content: where it lies and how it is read.
+
+    A multipart that one reading takes apart and another does not is two: only the latter has content of its own.
+    """
     if part.span is None:
         return (id(part),)
-    return (part.header_span, part.span, part.content_type, part.encoding, id(part.label), part.dialect)
+    whole = not part.is_container
+    return (part.header_span, part.span, part.content_type, part.encoding, id(part.label), part.dialect, whole)
 
 
 def _content(part: Part) -> tuple[object, ...]:

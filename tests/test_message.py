@@ -10,7 +10,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailfilter.message import DefectKind, Message, Part
@@ -33,7 +33,12 @@ def test_no_mail_raises(raw: bytes) -> None:
     assert len(message.readings()) <= 8
 
 
+_CUT_OR_NOT = b"Content-Type: multipart/mixed\nContent-Transfer-Encoding: base64;\nContent-Type: text/plain\njunk\n--b--"
+"""A multipart that one reading takes apart, and another, in the same place, does not."""
+
+
 @given(mails() | mutated_mails())
+@example(_CUT_OR_NOT)
 @settings(max_examples=100, deadline=None)
 def test_union_holds_every_reading(raw: bytes) -> None:
     message = Message(raw)
