@@ -81,6 +81,17 @@ def test_without_places_no_charset_is_far() -> None:
         assert sum(len(compiled.run(Message(raw)).hits) for raw in raws) == found, places
 
 
+def test_alternatives_of_many_words_take_no_longer() -> None:
+    function = "eval:multipart_alternative_difference"
+    text = f"body A {function}('99','100')\nbody B {function}('9','20')\n"
+    words = b" ".join(b"w%d" % number for number in range(10_000))
+    head = b"Content-Type: multipart/alternative; boundary=b\n\n--b\n\n"
+    raw = head + words + b"\n--b\nContent-Type: text/html\n\n" + words + b"\n" + words + b"\n--b--\n"
+    start = time.process_time()
+    assert set(CompiledRules(read_text(text), cache="", fast=False).run(Message(raw)).hits) == {"A"}
+    assert time.process_time() - start < 5
+
+
 @pytest.mark.parametrize("name", ["check_for_uppercase", "similar_recipients", "check_welcomelist_bounce_relays"])
 def test_much_of_a_kind_takes_no_longer(name: str) -> None:
     rules = f"welcomelist_bounce_relays *.x\nbody A eval:{name}('0.1','99')\n"

@@ -11,12 +11,12 @@ from typing import Any
 
 from ..facts import Facts
 from ..rules import Rule
-from . import amounts, body, bounces, freemail, headers, html, images, lists, locales, marks, mime, relays
+from . import alternatives, amounts, body, bounces, freemail, headers, html, images, lists, locales, marks, mime, relays
 from ._common import Listed, Lists, Query, pattern
 
 PLAIN: dict[str, Query[Any]] = {
-    **amounts.FUNCTIONS, **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS, **images.FUNCTIONS,
-    **marks.FUNCTIONS, **mime.FUNCTIONS, **relays.FUNCTIONS,
+    **alternatives.FUNCTIONS, **amounts.FUNCTIONS, **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS,
+    **images.FUNCTIONS, **marks.FUNCTIONS, **mime.FUNCTIONS, **relays.FUNCTIONS,
 }  # fmt: skip
 LISTED: dict[str, Listed] = {
     **bounces.FUNCTIONS, **freemail.FUNCTIONS, **lists.FUNCTIONS, **locales.FUNCTIONS, **mime.LISTED,
