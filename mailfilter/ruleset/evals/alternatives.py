@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import filterfalse, islice
@@ -13,7 +14,8 @@ from ..bodytext import characters
 from ..facts import Facts
 from ._common import Query, limit
 
-_MARKS = re.compile(r"^[^\w\n]+$", re.M)
+_MARKS = string.punctuation.replace("_", "")
+_WORD = re.compile(r"\w")
 _IMAGE = re.compile(r"<img\b", re.I)
 _MEETING = ["multipart/alternative", "text/html", "text/calendar"]
 FEW = 4
@@ -78,7 +80,9 @@ def _pair(facts: Facts, parts: Iterable[Part], kinds: dict[Part, str]) -> Pair:
 def _words(pieces: Iterable[str]) -> set[str]:
     """Each piece that holds a letter, a digit or a low line, once."""
     words = set(pieces)
-    return words.difference(_MARKS.findall("\n".join(filterfalse(str.isalnum, words))))
+    odd = [(word, word.strip(_MARKS)) for word in filterfalse(str.isalnum, words)]
+    words -= {word for word, rest in odd if not rest or not (rest.isascii() or _WORD.search(rest))}
+    return words
 
 
 def _share(arguments: Sequence[str]) -> Callable[[list[Pair]], bool]:
