@@ -218,15 +218,20 @@ class Message:
 
 
 def _only_in_others(primary: Iterable[Part], readings: Iterable[Reading]) -> list[Part]:
-    """Parts whose place, content, type or names no earlier reading shows."""
-    places = {_place(part) for part in primary}
+    """Parts whose place, content, type or names no earlier reading shows.
+
+    A multipart that an earlier reading takes apart, and this one does not, has content that was not shown.
+    """
+    places = {_place(part): part.is_container for part in primary}
     contents: set[tuple[object, ...]] = set()
     found = []
     for reading in readings:
         for part in reading.root.walk():
-            if (place := _place(part)) in places:
+            place = _place(part)
+            cut = places.get(place)
+            if cut is not None and (part.is_container or not cut):
                 continue
-            places.add(place)
+            places[place] = part.is_container
             if not contents:
                 contents.update(map(_content, primary))
             if (content := _content(part)) not in contents:
@@ -236,14 +241,10 @@ def _only_in_others(primary: Iterable[Part], readings: Iterable[Reading]) -> lis
 
 
 def _place(part: Part) -> tuple[object, ...]:
-    """What makes a part the same without a look at its content: where it lies and how it is read.
-
-    A multipart that one reading takes apart and another does not is two: only the latter has content of its own.
-    """
+    """What makes a part the same without a look at its content: where it lies and how it is read."""
     if part.span is None:
         return (id(part),)
-    whole = not part.is_container
-    return (part.header_span, part.span, part.content_type, part.encoding, id(part.label), part.dialect, whole)
+    return (part.header_span, part.span, part.content_type, part.encoding, id(part.label), part.dialect)
 
 
 def _content(part: Part) -> tuple[object, ...]:

@@ -33,7 +33,7 @@ def test_no_mail_raises(raw: bytes) -> None:
     assert len(message.readings()) <= 8
 
 
-_CUT_OR_NOT = b"Content-Type: multipart/mixed\nContent-Transfer-Encoding: base64;\nContent-Type: text/plain\njunk\n--b--"
+_CUT_OR_NOT = b"Content-Type: multipart/mixed\nContent-Transfer-Encoding: base64;\nContent-Type: text/plain\nx\n--b--"
 """A multipart that one reading takes apart, and another, in the same place, does not."""
 
 
