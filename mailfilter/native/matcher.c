@@ -83,8 +83,10 @@ static int32_t longer(Run *r, const Instruction *in, int32_t at, int32_t limit)
 {
     int32_t start = at;
     do {
-        if (at >= limit || !is_in(r, in->a, r->text[at]))
+        if (at >= limit || !is_in(r, in->a, r->text[at])) {
+            r->steps -= (at - start) >> 3;
             return NONE;
+        }
         at++;
         if (in->a == -1 && in->next >= 0 && at < limit) {
             const octet *next = memchr(r->text + at, in->next, (size_t)(limit - at));
@@ -101,13 +103,14 @@ static int32_t again(Run *r, const Instruction *in, int32_t at)
     int32_t start = r->slots[2 * in->a], size = r->slots[2 * in->a + 1] - start;
     if (start < 0 || size < 0 || size > r->stop - at)
         return NONE;
-    for (int32_t i = 0; i < size; i++) {
-        octet one = r->text[start + i], other = r->text[at + i];
+    int32_t same = 0;
+    for (; same < size; same++) {
+        octet one = r->text[start + same], other = r->text[at + same];
         if (one != other && !(in->b && to_lower(one) == to_lower(other)))
-            return NONE;
+            break;
     }
-    r->steps -= size >> 3;
-    return at + size;
+    r->steps -= same >> 3;
+    return same == size ? at + size : NONE;
 }
 
 /* Go back to what is left to try; 0 if nothing is. */

@@ -68,6 +68,21 @@ def test_steps_are_limited() -> None:
     assert find(written, b"xx aab1", 0, 7, 50_000, 1) == 7
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (rb"a[^\n]*?b", b"a" * 500_000 + b"\n"),
+        (rb"(a{200000}).*?\1", b"a" * 200_000 + (b"a" * 199_000 + b"b") * 2),
+        (rb"a[ab]*c", b"a" * 500_000),
+        (rb"a[ab]*+c", b"a" * 500_000),
+    ],
+)
+def test_octets_passed_in_vain_are_steps_too(source: bytes, text: bytes) -> None:
+    start = time.thread_time()
+    assert find(program(source, ""), text, 0, len(text), 50_000, 1) is None
+    assert time.thread_time() - start < 1
+
+
 def test_what_it_does_not_do_is_said() -> None:
     for source in (rb"(?:a*)*b", rb"(?:(a)|b)+\1", rb"(?=(a))\1", rb"(a)?(?(1)b|c)", rb"(?:abcdefgh){1000}", rb"("):
         assert program(source, "") is None
