@@ -20,6 +20,7 @@ import regex
 from .charclasses import PatternError
 from .exact import Budget, Exact
 from .facts import Facts
+from .literals import required
 from .patterns import translate
 from .rules import Kind, Rule
 from .templates import asked, filled, given, is_turned
@@ -27,19 +28,25 @@ from .templates import asked, filled, given, is_turned
 MAX_CAPTURED = 4096
 """Octets that a rule may have in the place of its templates; with more it is cut off."""
 Values = dict[str, tuple[bytes, ...]]
+_SOME_VALUE = b"jq" * 50
+"""Longer than what is around a template, and not in it."""
 _ORDER = (Kind.HEADER, Kind.MIMEHEADER, Kind.BODY, Kind.URI, Kind.RAWBODY, Kind.FULL)
 _Reverse = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class _User:
-    """A rule that asks: its pattern as written, its flags, the names it asks for; ``blind``: no first look helps."""
+    """A rule that asks: its pattern as written, its flags, the names it asks for.
+
+    ``blind``: no first look helps; ``literal``: a text in which it matches holds what one of the names stands for.
+    """
 
     rule: Rule
     body: str
     flags: str
     asks: tuple[str, ...]
     blind: bool
+    literal: bool
 
 
 class Captures:
@@ -74,6 +81,8 @@ class Captures:
             if seen or doubtful or user.blind:
                 budget.shown.pop(name, None)
                 every = self.captured(facts, budget, early) if every is None else every
+                if name not in early and not _may_hit(user, facts, every):
+                    continue
                 exact = early[name] if name in early else _exact(user, facts, every, budget)
                 if exact is not None and (count := _count(user.rule, exact, facts, budget)):
                     hits[name] = count
@@ -109,7 +118,17 @@ def _user(rule: Rule) -> _User:
     assert rule.pattern is not None
     body, _, flags = rule.pattern.source[1:].rpartition("/")
     blind = rule.negated or rule.if_unset is not None or is_turned(body)
-    return _User(rule, body, flags, asked(body), blind)
+    return _User(rule, body, flags, asked(body), blind, not blind and _is_literal(body, flags))
+
+
+def _is_literal(body: str, flags: str) -> bool:
+    """Whether every match of a pattern holds what a template stands for."""
+    try:
+        pattern = translate(filled(body, lambda name: (_SOME_VALUE,)), flags)
+    except PatternError:
+        return False
+    texts = required(pattern.exact, pattern.flags)
+    return bool(texts) and all(_SOME_VALUE in text for text in texts)
 
 
 def _texts(rule: Rule, facts: Facts) -> Sequence[bytes]:
@@ -138,6 +157,14 @@ def _count(rule: Rule, exact: Exact, facts: Facts, budget: Budget) -> int:
     return int(not count) if rule.negated else count
 
 
+def _may_hit(user: _User, facts: Facts, values: Values) -> bool:
+    """Whether what a rule asks for stands in what it looks at, where it must."""
+    if not user.literal:
+        return True
+    text = b"\n".join(_texts(user.rule, facts)).lower()
+    return any(one.lower() in text for name in user.asks for one in values.get(name) or known(name, facts))
+
+
 def _exact(user: _User, facts: Facts, values: Values, budget: Budget) -> Exact | None:
     """The rule's pattern with its templates filled in, `None` where one has no value: then the rule does not run."""
     found = {name: values.get(name) or known(name, facts) for name in user.asks}
@@ -156,6 +183,10 @@ def _made(user: _User, found: tuple[tuple[str, tuple[bytes, ...]], ...]) -> Exac
         return Exact(user.rule.name, translate(filled(user.body, values.__getitem__), user.flags))
     except PatternError:
         return None
+
+
+_RUN = re.compile(rb"\(\?P<\w+>\.[*+]\)")
+"""A pattern that captures a line, which takes no time that would have to be limited."""
 
 
 def _groups(rule: Rule, exact: Exact, facts: Facts, budget: Budget) -> Values:
@@ -178,6 +209,10 @@ def _matches(
     rule: Rule, exact: Exact, texts: Sequence[bytes], budget: Budget
 ) -> Iterator[regex.Match[bytes]]:
     """Matches in all texts, in order, within the rule's time."""
+    if _RUN.fullmatch(exact.pattern.exact):
+        for text in texts:
+            yield from exact.compiled.finditer(text)
+        return
     start = time.thread_time()
     left = min(budget.rule - budget.spent.get(rule.name, 0.0), budget.mail)
     try:

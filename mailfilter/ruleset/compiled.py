@@ -222,15 +222,17 @@ class CompiledRules:
         """Functions and metas, once all patterns have been looked for."""
         hits, budget = state.hits, state.budget
         self.captures.settle(state.facts, hits, budget, state.pending)
+        facts = state.facts
         for fact, tests in self.evals:
-            value = fact(state.facts)
+            value = fact(facts)
             if value is not None:
                 for name, test in tests:
                     if test(value):
                         hits[name] = 1
         subrules = state.pending is None
         found = self.metas.run(hits, state.pending or {}, lambda doubts: resolve(doubts, hits, budget), subrules)
-        self.timeouts.update(list(budget.cut_off))
+        if budget.cut_off:
+            self.timeouts.update(list(budget.cut_off))
         return Found(found, tuple(budget.cut_off), budget.shown)
 
     def _headers(self, states: Sequence[State]) -> None:
@@ -241,14 +243,11 @@ class CompiledRules:
             for name, counts in missing.items():
                 if name not in index:
                     state.hits.update(counts)
-        there: dict[str, list[State]] = {group.plain: [] for group in self.headers}
-        for state in states:
-            for name in state.facts.index:
-                if name in there:
-                    there[name].append(state)
         for group in self.headers:
-            for state in there[group.plain] if group.plain else states:
-                self._header(group, state)
+            plain = group.plain
+            for state in states:
+                if not plain or plain in state.facts.index:
+                    self._header(group, state)
 
     @cached_property
     def _missing(self) -> dict[str, Hits]:
@@ -294,14 +293,13 @@ class CompiledRules:
     def _mime_headers(self, state: State) -> None:
         for group in self.parts:
             values = state.facts.part_fields(group.target)
-            own: Hits = {} if group.negated else state.hits
+            own: Hits = {}
             if None in values:
                 own.update(self._absent_part(group))
-            for value in dict.fromkeys(values) if len(values) > 1 else values:
+            for value in dict.fromkeys(values):
                 if value is not None:
                     group.group.match(value.encode("latin-1", "replace"), own, state.budget)
-            if group.negated:
-                state.hits.update(turned(own, group.negated))
+            state.hits.update(turned(own, group.negated))
 
     def _absent_part(self, group: HeaderGroup) -> Hits:
         """What hits where a part has no such field, rules that want no match not yet turned round."""

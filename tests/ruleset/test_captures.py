@@ -199,3 +199,21 @@ def test_templates_in_patterns(body: str, names: tuple[str, ...], turned: bool) 
     assert asked(body) == names
     assert is_turned(body) is turned
     assert not asked(widened(body))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "hits"),
+    [
+        ("see (?:%{WORD})?end", "see end", True),
+        ("see (?:%{WORD}|some)end", "see someend", True),
+        ("see (?:%{WORD})+end", "see ABCabcend", True),
+        ("see %{WORD}end", "see Abcend", False),
+        ("see %{WORD}(?i:end)", "see abcEND", True),
+    ],
+)
+def test_what_a_template_stands_for_is_looked_for_first_only_where_it_must_be_there(
+    pattern: str, text: str, hits: bool
+) -> None:
+    rules = read_text(f"header __WORD Subject =~ /(?<WORD>\\w+)/\nbody OWN /{pattern}/{'i' * ('ABC' in text)}\n")
+    compiled = CompiledRules(rules, cache="", fast=False)
+    assert ("OWN" in compiled.run(Message(f"Subject: abc\n\n{text}\n".encode())).hits) is hits

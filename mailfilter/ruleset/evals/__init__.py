@@ -12,7 +12,7 @@ from typing import Any
 from ..facts import Facts
 from ..rules import Rule
 from . import alternatives, amounts, body, bounces, freemail, headers, html, images, lists, locales, marks, mime, relays
-from ._common import Listed, Lists, Query, pattern
+from ._common import Listed, Lists, Query, nothing, pattern
 
 PLAIN: dict[str, Query[Any]] = {
     **alternatives.FUNCTIONS, **amounts.FUNCTIONS, **body.FUNCTIONS, **headers.FUNCTIONS, **html.FUNCTIONS,
@@ -69,7 +69,7 @@ def bound(rules: Iterable[Rule], known: Lists) -> Bound:
         except (ValueError, IndexError):
             continue
         asked.setdefault(query.fact, []).append((rule.name, test))
-    return list(asked.items())
+    return [(fact, tests) for fact, tests in asked.items() if fact is not nothing]
 
 
 def _query(rule: Rule, known: Lists) -> Query[Any]:
