@@ -205,9 +205,7 @@ def _groups(rule: Rule, exact: Exact, facts: Facts, budget: Budget) -> Values:
     return {name: tuple(texts) for name, texts in found.items()}
 
 
-def _matches(
-    rule: Rule, exact: Exact, texts: Sequence[bytes], budget: Budget
-) -> Iterator[regex.Match[bytes]]:
+def _matches(rule: Rule, exact: Exact, texts: Sequence[bytes], budget: Budget) -> Iterator[regex.Match[bytes]]:
     """Matches in all texts, in order, within the rule's time."""
     if _RUN.fullmatch(exact.pattern.exact):
         for text in texts:

@@ -243,11 +243,14 @@ class CompiledRules:
             for name, counts in missing.items():
                 if name not in index:
                     state.hits.update(counts)
+        there: dict[str, list[State]] = {group.plain: [] for group in self.headers}
+        for state in states:
+            for name in state.facts.index:
+                if name in there:
+                    there[name].append(state)
         for group in self.headers:
-            plain = group.plain
-            for state in states:
-                if not plain or plain in state.facts.index:
-                    self._header(group, state)
+            for state in there[group.plain] if group.plain else states:
+                self._header(group, state)
 
     @cached_property
     def _missing(self) -> dict[str, Hits]:
@@ -293,13 +296,14 @@ class CompiledRules:
     def _mime_headers(self, state: State) -> None:
         for group in self.parts:
             values = state.facts.part_fields(group.target)
-            own: Hits = {}
+            own: Hits = {} if group.negated else state.hits
             if None in values:
                 own.update(self._absent_part(group))
-            for value in dict.fromkeys(values):
+            for value in dict.fromkeys(values) if len(values) > 1 else values:
                 if value is not None:
                     group.group.match(value.encode("latin-1", "replace"), own, state.budget)
-            state.hits.update(turned(own, group.negated))
+            if group.negated:
+                state.hits.update(turned(own, group.negated))
 
     def _absent_part(self, group: HeaderGroup) -> Hits:
         """What hits where a part has no such field, rules that want no match not yet turned round."""
