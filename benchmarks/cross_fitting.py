@@ -26,7 +26,7 @@ from mailfilter.rescoring.table import FORMAT
 
 from .corpus import Corpus
 
-AT_HOME = {"CONTENT_CERTAIN": (6.0, 6.0)}
+FIXED = {"CONTENT_CERTAIN": (6.0, 6.0)}
 """Points that a fit leaves alone where the content model was trained on mail of the place that it is used in.
 
 Its whole value is six units of log-odds, and a point is one.  The loss of a fit hardly feels what lies beyond the

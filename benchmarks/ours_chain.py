@@ -12,13 +12,13 @@ from mailfilter import Config, FilterChain
 from mailfilter.archives import ArchivedMail
 from mailfilter.assembly import checks
 from mailfilter.checks.content import ContentCheck
-from mailfilter.classifier.train import EVERYTHING, PORTABLE, train
+from mailfilter.classifier.train import AT_HOME, train
 from mailfilter.classifier.train import Options as Training
 from mailfilter.message import Message
 from mailfilter.tuning import Options, read, tune
 from mailfilter.tuning.settings import settings
 
-from .cross_fitting import AT_HOME, cross_fitted
+from .cross_fitting import FIXED, cross_fitted
 from .filters import Answer, Answers, Filter, Flags, Floats, Setup
 from .ours import model_of
 
@@ -37,7 +37,7 @@ class ChainFilter(Filter):
     name = "chain"
 
     def __init__(self, setup: Setup) -> None:
-        self._training = Training(views=EVERYTHING if setup.views == "everything" else PORTABLE)
+        self._training = AT_HOME if setup.views == "everything" else Training()
         self._chain = FilterChain(stateless=True)
         model = model_of(setup.start) if setup.start != "empty" else None
         self._trained = () if model is None else tuple(sorted(model.facts.get("corpora", {})))
@@ -58,7 +58,7 @@ class ChainFilter(Filter):
             for number, (raw, label) in enumerate(zip(mails, spam.tolist(), strict=True))
         ]
         table = cross_fitted(archived, self._training, folds=5)
-        tuned = tune(read([table]), Options(max_fp=MAX_FP, ranges=AT_HOME))
+        tuned = tune(read([table]), Options(max_fp=MAX_FP, ranges=FIXED))
         config = Config.from_mapping(tomllib.loads(settings(tuned)), "tuned settings")
         others = [check for check in checks(config) if not isinstance(check, ContentCheck)]
         model = train(((mail.raw, mail.label == "spam") for mail in archived), self._training)

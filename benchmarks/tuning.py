@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from mailfilter.classifier.train import EVERYTHING, PORTABLE
+from mailfilter.classifier.train import AT_HOME, EVERYTHING
 from mailfilter.classifier.train import Options as Training
 from mailfilter.decision import Policy
 from mailfilter.rescoring import Table
 from mailfilter.tuning import Options, PointsClassifier, Tuned, read, tune
 
 from .corpus import Corpus, interval, load, miss_at, presented, roca, upper95
-from .cross_fitting import AT_HOME, honest, save
+from .cross_fitting import FIXED, honest, save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         return
     for name in args.corpus:
         corpus = _presented(load(name, limit=400 if args.quick else None).labelled(), args.headers)
-        table = honest(corpus, _training(args.views), folds=2 if args.quick else 5)
+        table = honest(corpus, _training(args.views, args.headers), folds=2 if args.quick else 5)
         if args.keep:
             save(table, args.keep)
         yield _tested(corpus.name, table, args)
@@ -64,14 +64,17 @@ def _presented(corpus: Corpus, headers: str) -> Corpus:
     return replace(corpus, mails=tuple(replace(mail, raw=presented(mail.raw, headers)) for mail in corpus.mails))
 
 
-def _training(views: str) -> Training:
-    return Training(views=EVERYTHING if views == "everything" else PORTABLE)
+def _training(views: str, headers: str) -> Training:
+    """How to train: with whole headers as a site would, else without counting on them."""
+    if views == "portable":
+        return Training()
+    return AT_HOME if headers == "all" else Training(views=EVERYTHING)
 
 
 def _tested(name: str, table: Table, args: argparse.Namespace) -> dict[str, object]:
     data = read([table])
     odd, even = data.rows(data.line % 2 == 1), data.rows(data.line % 2 == 0)
-    options = replace(Options(), cost_ham=args.cost_ham, max_fp=args.max_fp, alpha=args.alpha, ranges=AT_HOME)
+    options = replace(Options(), cost_ham=args.cost_ham, max_fp=args.max_fp, alpha=args.alpha, ranges=FIXED)
     start = time.process_time()
     tuned = tune(odd, options)
     seconds = time.process_time() - start

@@ -21,21 +21,17 @@ from .learner import ONE, Rows, Schedule, fit_logistic, learn, widely_seen
 from .model import UNSEEN, Fusion, Model, trusted
 from .quality import quality
 
-__all__ = ["EVERYTHING", "PORTABLE", "Example", "Options", "run", "train"]
+__all__ = ["AT_HOME", "EVERYTHING", "PORTABLE", "Example", "Options", "run", "train"]
 
 PORTABLE = ("body", "text", "subject", "links", "marks", "tags")
 """Views of what carries over from one site to another."""
-EVERYTHING = ("header", "body", "subject", "links", "words", "marks")
+EVERYTHING = ("header", "body", "text", "subject", "links", "words", "marks")
 """Views for a model that is used where its training mail came from."""
 
 NEAR = Schedule(step=5.0, passes=5, orders=3)
 """For mail of one place, to be used there: learn it by heart."""
 FAR = Schedule(step=1.0, passes=4, window=0.5)
 """For mail of several places, to be used elsewhere: small steps, and no n-gram may lean on another."""
-AT_HOME = (("header", 2.0),)
-"""Blend for mail of one place: the other parts all say what a mail is about, this one how it came."""
-ELSEWHERE = (("text", 0.7),)
-"""Blend for mail of several places."""
 SMALL_CORPUS = 500
 """Ham that a corpus needs to have a say in the choice of a threshold."""
 
@@ -74,9 +70,14 @@ class Options:
             schedule=self.schedule or (NEAR if one else FAR),
             ham_weight=self.ham_weight or (10.0 if one else 2.0),
             mails=1 if one else self.mails,
-            blend=self.blend if self.blend is not None else AT_HOME if one else ELSEWHERE,
+            blend=self.blend if self.blend is not None else () if one else (("text", 0.7),),
             ham_loss=self.ham_loss if self.ham_loss is not None else 0.0005 if one else 0.002,
         )
+
+
+AT_HOME = Options(views=("header", "body", "subject", "links", "words", "marks"), blend=(("header", 2.0),))
+"""For whole mails, judged at the place that they came to: the other parts all say what a mail is about, this one how it
+came."""
 
 
 class _Part(NamedTuple):

@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, save, and print what was learned from and how it did on corpora left out."""
-    from ..classifier.train import EVERYTHING, PORTABLE, Options, run
+    from ..classifier.train import AT_HOME, Options, run
 
-    facts = run(args.corpora, args.out, Options(views=EVERYTHING if args.headers else PORTABLE)).facts
+    facts = run(args.corpora, args.out, AT_HOME if args.headers else Options()).facts
     for name, counts in facts["corpora"].items():
         print(f"{name}: {counts['ham']} ham, {counts['spam']} spam")
     print(f"{facts['twins']} mails whose text stood there already were left out")
