@@ -49,6 +49,8 @@ SURE_HAM = 4.0
 FAMILIAR = 0.5
 """Support below which a mail is called strange to the model."""
 
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
+
 
 class ContentCheck:
     """What the words, links and build of a mail say, by a model trained on labelled mail."""
@@ -89,13 +91,13 @@ def ham_grade(log_odds: float) -> float:
 def _findings(log_odds: float, support: float, threshold: float) -> Findings:
     evidence = f"log-odds {log_odds:.1f}, familiarity {support:.2f}"
     chance = 1 / (1 + math.exp(-min(max(log_odds, -40.0), 40.0)))
-    found = [Symbol("CONTENT_PROBABILITY", round(chance, 6), evidence)]
-    if value := spam_grade(log_odds, threshold):
-        found.append(Symbol("CONTENT_SPAM", value, evidence))
-        if certain := certain_grade(log_odds, threshold):
-            found.append(Symbol("CONTENT_CERTAIN", certain, evidence))
-    elif value := ham_grade(log_odds):
-        found.append(Symbol("CONTENT_HAM", value, evidence))
-    elif support < FAMILIAR:
-        found.append(Symbol("CONTENT_STRANGE", 1.0, evidence))
-    return tuple(found)
+    probability = _new(Symbol, ("CONTENT_PROBABILITY", round(chance, 6), evidence))
+    if log_odds > QUIET and (value := spam_grade(log_odds, threshold)):
+        spam = _new(Symbol, ("CONTENT_SPAM", value, evidence))
+        certain = certain_grade(log_odds, threshold)
+        return (probability, spam, Symbol("CONTENT_CERTAIN", certain, evidence)) if certain else (probability, spam)
+    if value := ham_grade(log_odds):
+        return probability, _new(Symbol, ("CONTENT_HAM", value, evidence))
+    if support < FAMILIAR:
+        return probability, Symbol("CONTENT_STRANGE", 1.0, evidence)
+    return (probability,)

@@ -196,6 +196,8 @@ class Part:
     @property
     def is_html(self) -> bool:
         """Whether a browser would show this as HTML: by its label, or as an attachment by name or content."""
+        if self._content_type == "text/plain" and self._names == ():  # most parts, and cheaper to see here
+            return False
         return shown_as_html(self)
 
     @property
