@@ -72,10 +72,13 @@ def globs(words: frozenset[str]) -> Callable[[str], bool]:
     ends = tuple(word[1:] for word in wild if word[0] == "*" and "*" not in word[1:] and "?" not in word)
     others = [word for word in wild if not (word.startswith("*") and word[1:] in ends)]
     pieces = [re.sub(r"\*+", "*", word).split("*") for word in others]
+    lasts = tuple(parts[-1] if "?" not in parts[-1] else "" for parts in pieces)
 
     @lru_cache(2048)
     def known(text: str) -> bool:
-        return text in plain or text.endswith(ends) or any(_fits(text, parts) for parts in pieces)
+        if text in plain or text.endswith(ends):
+            return True
+        return text.endswith(lasts) and any(_fits(text, parts) for parts in pieces)
 
     return known
 

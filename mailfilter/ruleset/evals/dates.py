@@ -13,10 +13,11 @@ from ._common import once
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _STAMP = re.compile(rf"\b\d{{1,2}} {_MONTH} \d{{2,4}} \d{{1,2}}:\d\d", re.I)
 _ZONED = re.compile(r":\d\d (?:[+-]\d{2,4}|[A-Z]{1,4})\b")
-_LAST = re.compile(
-    rf";\s+(?:[A-Za-z]{{2,9}},?\s+)?(\d{{1,2}})\s+({_MONTH})\s+(\d{{4}})\s+(\d\d):(\d\d):(\d\d)\s+([+-]\d\d)(\d\d)\b"
+_USUAL = re.compile(
+    rf";?\s*(?:[A-Za-z]{{2,9}},?\s+)?(\d{{1,2}})\s+({_MONTH})\s+(\d{{4}})"
+    r"\s+(\d\d):(\d\d):(\d\d)\s+([+-]\d\d)(\d\d)\b"
 )
-"""The date of most Received fields."""
+"""A date as nearly all are written, and what may stand before it."""
 MAX_HOPS = 200
 MAX_LINE = 4096
 
@@ -29,7 +30,8 @@ def header_date(facts: Facts) -> int | None:
 def _header_date(facts: Facts) -> int | None:
     for name in ("resent-date", "date"):
         for latin1 in facts.index.get(name, ()):
-            time = _read(" ".join(latin1.split()))
+            time = _usual(latin1, 0)
+            time = _read(" ".join(latin1.split())) if time is None else time
             if time is not None:
                 return time
     return None
@@ -43,7 +45,7 @@ def received_dates(facts: Facts) -> list[int]:
 def _received_dates(facts: Facts) -> list[int]:
     found: list[int] = []
     for latin1 in facts.index.get("received", ())[:MAX_HOPS]:
-        time = None if "IMAP" in latin1 or "POP3" in latin1 else _usual(latin1)
+        time = None if "IMAP" in latin1 or "POP3" in latin1 else _last(latin1)
         if time is None:
             line = " ".join(latin1[:MAX_LINE].split())
             if ("with IMAP" in line or "with POP3" in line) and parse_received(line) == FETCHED:
@@ -55,11 +57,16 @@ def _received_dates(facts: Facts) -> list[int]:
     return found
 
 
-def _usual(latin1: str) -> int | None:
+def _last(latin1: str) -> int | None:
     """The date behind the first semicolon of a line that has no colon before it: so it is the first date there."""
     end = latin1.find(";", 0, MAX_LINE)
-    match = _LAST.match(latin1, end) if end > 0 and latin1.find(":", 0, end) < 0 else None
-    if match is None or match.end() > MAX_LINE:
+    return _usual(latin1, end) if end > 0 and latin1.find(":", 0, end) < 0 else None
+
+
+def _usual(latin1: str, start: int) -> int | None:
+    """The date that a text begins with at ``start``, if it is written as most are."""
+    match = _USUAL.match(latin1, start, MAX_LINE)
+    if match is None:
         return None
     day, month, year, hour, minute, second, east, more = match.groups()
     days = day_number(day, month, year)
