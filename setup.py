@@ -8,7 +8,7 @@ from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
 NAMES = (
-    "module", "ngrams", "views", "links", "relations", "headers", "mailboxes", "matcher", "automaton", "tags",
+    "module", "ngrams", "views", "links", "domains", "relations", "headers", "mailboxes", "matcher", "automaton", "tags",
     "attributes", "anchors", "checks", "hidden", "html", "tidy", "rulehtml", "ruletext", "rulewords", "rulefacts",
     "rulefields",
 )  # fmt: skip

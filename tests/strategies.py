@@ -1,7 +1,8 @@
 """Hypothesis strategies for mail: well-formed ones, mutated ones, and soup.
 
 `mails()` draws mails that look like mail but may break any rule; `mutated_mails()` cuts, repeats and overwrites
-stretches of such; `byte_soup()` joins bytes that mean something to a mail reader.
+stretches of such; `byte_soup()` joins bytes that mean something to a mail reader; `linked_texts()` are texts with
+blanks of all kinds or with links.
 """
 
 from __future__ import annotations
@@ -145,3 +146,13 @@ def mutated_mails(draw: st.DrawFn) -> bytes:
         middle = draw(st.sampled_from((b"", mail[start:end] * 2)) | byte_soup(4))
         mail = mail[:start] + middle + mail[end:]
     return mail
+
+
+def linked_texts() -> st.SearchStrategy[str]:
+    """Any text, text with blanks and references of all kinds, and starts of links."""
+    starts = ["http://", "https://a.example/b", "www.", "WWW.x.example", "ww.", "wwww.", "ftp://", " ", "é", "x"]
+    return st.one_of(
+        st.text(max_size=80),
+        st.text(alphabet="aZ1 \t\n\r\x0b\x1c\x1e\x85\xa0\u2003\u3000é<>&;@", max_size=80),
+        st.lists(st.sampled_from(starts)).map("".join),
+    )

@@ -8,7 +8,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from mailfilter.mime import addresses, headers, html, links, part, words
 from mailfilter.mime.tags import CLOSED_BY_NEXT, KINDS, VOID
 from mailfilter.testing.hostile import hostile_mails
 
-from .strategies import mails, mutated_mails
+from .strategies import linked_texts, mails, mutated_mails
 
 ROOT = Path(__file__).parent.parent
 native = kernel.native
@@ -40,15 +39,7 @@ _MARKUP = (
 )  # fmt: skip
 html_texts = st.lists(st.one_of(st.sampled_from(_MARKUP), st.text(max_size=3)), max_size=40).map("".join)
 
-texts = st.one_of(
-    st.text(max_size=80),
-    st.text(alphabet="aZ1 \t\n\r\x0b\x1c\x1e\x85\xa0\u2003\u3000é<>&;@", max_size=80),
-    st.lists(
-        st.sampled_from(
-            ["http://", "https://a.example/b", "www.", "WWW.x.example", "ww.", "wwww.", "ftp://", " ", "é", "x"]
-        )
-    ).map("".join),
-)
+texts = linked_texts()
 
 
 @pytest.fixture
@@ -131,62 +122,6 @@ def test_common_references_are_not_given_up() -> None:
 
 
 @needed
-@given(st.lists(st.one_of(st.text("0aFg/é", max_size=60), st.sampled_from(("x\ny", "\ud800", "é" * 200, "b")))))
-def test_links_are_shown_to_views_as_by_the_twin(urls: list[str]) -> None:
-    assert native is not None
-    found = tuple(links.Link(url, "", "href", "") for url in urls)
-    assert native.link_view(found) in (None, views._link_view(found))
-
-
-@needed
-def test_many_long_links_are_cut_as_by_the_twin() -> None:
-    assert native is not None
-    found = tuple(links.Link(f"{number}/{'xé' * 90}", "", "href", "") for number in range(60))
-    assert native.link_view(found) == views._link_view(found)
-
-
-@needed
-@given(st.lists(st.sampled_from((b"begin ", b"\n", b"\r", b"begin", b" ", b"x"))).map(b"".join), st.integers(0, 8))
-def test_a_uuencoded_file_is_suspected_where_the_twin_does(data: bytes, start: int) -> None:
-    assert native is not None
-    start, end = min(start, len(data)), max(min(start, len(data)), len(data) - 2)
-    assert native.holds_begin(data, start, end) == part._holds_begin(data, start, end)
-
-
-_URLS = (
-    "http://", "HTTPS://", "ftp://", "www.", "WWW.", "Www.", "wwww.", "ww.", "://", "a.example", "user@", ":80", "/x?y",
-    "(", ")", "[::1]", "]", "{", "}", ".", ",", "'", "|", "%41", "\\", "/", " ", "\n", "<", '"', "é", "\xa0", "\u3000",
-    "mailto:", "\0", "\ud800", "x" * 30,
-)  # fmt: skip
-url_texts = st.one_of(texts, st.lists(st.sampled_from(_URLS), max_size=12).map("".join))
-
-
-@needed
-@given(url_texts, st.sampled_from([0, 1, 3, 10_000]))
-def test_links_in_text_are_those_of_the_twin(text: str, limit: int) -> None:
-    assert native is not None
-    found = native.text_links(text, limit)
-    assert found is None or found == links._text_links(text, limit)
-
-
-@needed
-@given(url_texts)
-def test_a_host_is_that_of_the_twin(url: str) -> None:
-    assert native is not None
-    assert native.host(url) in (None, links._host_of(url))
-
-
-@needed
-def test_common_links_are_not_given_up() -> None:
-    assert native is not None
-    text = "Grüße: http://a.example/x, (www.b.example) https://u@c.example:8/(y)."
-    assert [link[3] for link in native.text_links(text, 10) or ()] == ["a.example", "www.b.example", "c.example"]
-    assert native.text_links("x" + "http://a.example/" + ")" * 5000, 10)[0][0] == "http://a.example/"
-    urls = ("HTTP://A.example:80/x?http://b", "mailto:a@b.example", "/x.gif", "//c.example/x", "http:\\\\d.example")
-    assert [native.host(url) for url in urls] == ["a.example", "", "", "c.example", "d.example"]
-
-
-@needed
 def test_every_character_is_normalised_as_by_the_twin() -> None:
     assert native is not None
     done = 0
@@ -203,93 +138,6 @@ def test_every_character_is_normalised_as_by_the_twin() -> None:
 def test_texts_are_made_plain_as_by_the_twin(text: str) -> None:
     assert native is not None
     assert native.plain(text) in (None, views._plain(text))
-
-
-_NAMES = (
-    '"', " ", "<", ">", "@", ",", ".", "-", "Shop", "shop", "a.example", "mail.shop.example", "x.co.uk", "ab.cd.uk",
-    "com.au", "192.168.0.1", "é", "\u0130", "\u212a", "\ud800", "..", "9", "x" * 300,
-)  # fmt: skip
-header_values = st.lists(st.sampled_from(_NAMES), max_size=8).map("".join).map(str.strip)
-hosts = st.sampled_from(("", "a.example", "www.shop.example", "x.co.uk", "1.2.3.4", "é.example", ".", "a..b", "\ud800"))
-given_links = st.lists(st.builds(links.Link, st.just(""), st.just(""), st.sampled_from(("href", "src", "text")), hosts))
-
-
-@needed
-@given(
-    st.fixed_dictionaries({}, optional=dict.fromkeys(("from", "message-id", "reply-to", "to", "cc"), header_values)),
-    st.one_of(st.text(max_size=9), st.sampled_from(("Re: x", "ANTW:", "Fwd:", "re\u212a:"))),
-    given_links,
-    st.text(max_size=60),
-)
-def test_relations_are_those_of_the_twin(
-    values: dict[str, str], subject: str, found: list[links.Link], text: str
-) -> None:
-    message: Any = SimpleNamespace(
-        header=lambda name: subject if name == "subject" else values.get(name, ""), subject=subject,
-        links=tuple(found), texts=(SimpleNamespace(visible=text),),
-        root=SimpleNamespace(block=SimpleNamespace(by_name=dict.fromkeys(values, ("",)))),
-    )  # fmt: skip
-    assert relations.relations(message) == " ".join(relations._relations(message)).encode("utf-8", "replace")
-
-
-@needed
-def test_relations_of_common_mails_are_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = "From: Jörg <j@shop.example>\nTo: a@b.example\nSubject: Größe\n\nSchöne http://www.shop.example/ Grüße"
-    monkeypatch.setattr(relations, "_relations", None)
-    assert b"own=0" in relations.relations(Message(raw.encode()))
-
-
-@needed
-@given(
-    st.lists(st.sampled_from(b"A|Subject: a|:| |\t|\r|\n|\r\n|\r\n |\n\t|=?|\xe9|\0".split(b"|"))),
-    st.booleans(),
-)
-def test_header_blocks_are_split_as_by_the_twin(pieces: list[bytes], crlf: bool) -> None:
-    assert native is not None
-    block = b"A: b" + b"".join(pieces)
-    assert native.header_block(block, 0, len(block), crlf) == headers._split(block, 0, len(block), crlf)
-
-
-@needed
-def test_header_blocks_with_many_names_are_split_as_by_the_twin() -> None:
-    """More names than are kept, in two spellings, some too long to be kept."""
-    assert native is not None
-    names = [f"X-{'y' * (number % 50)}-{number}" for number in range(900)] + ["TO", "To", "to", "X" * 100]
-    block = "\n".join(f"{name}: {number}" for number, name in enumerate(names + names[::-1])).encode()
-    for _ in range(2):
-        assert native.header_block(block, 0, len(block), False) == headers._split(block, 0, len(block), False)
-
-
-_PIECES = (" ", "\t", "\n", "\r", "\r\n ", "a", "=", "?", "=?", "\xe9", "\x1c", "\x85", "\0", "\u20ac", "=?utf-8?q?x?=")
-
-
-@needed
-@given(st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
-def test_header_values_are_those_of_the_twin(text: str) -> None:
-    assert native is not None
-    value = native.header_text(text)
-    assert value is None or value == words._header_text(text, "")
-    assert (value is None) == (not text.isascii() or "=?" in words.unfold(text))
-
-
-_BITS = (
-    '"', "<", ">", "@", ",", ":", "(", "\\", " ", "\t", "\n", "\0", "a@b.example", "Name", "é", "=?utf-8?q?x?=", "\x1f",
-)  # fmt: skip
-
-
-@needed
-@given(st.lists(st.sampled_from(_BITS), max_size=8).map("".join))
-def test_mailboxes_are_those_of_the_twin(text: str) -> None:
-    assert native is not None
-    found = native.mailbox(text)
-    assert found is None or ((found,) if found else ()) == addresses._parse_addresses(text)
-
-
-@needed
-@pytest.mark.parametrize("text", ['"A B" <a@b.example>', "a@b.example", "A <a@b.example> ", " A  B\t<>", "", "<a@b>"])
-def test_common_mailboxes_are_not_given_up(text: str) -> None:
-    assert native is not None
-    assert native.mailbox(text) is not None
 
 
 @needed

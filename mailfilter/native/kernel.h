@@ -83,6 +83,15 @@ typedef struct {
 /* The host of an address as it stands there, perhaps empty; 0 for what only Python can tell. */
 int find_host(Span url, Span *host);
 
+/* Whether two stretches are the same but for upper and lower case. */
+int same_but_case(Span a, Span b);
+
+/* The part of a host name that somebody registered. */
+Span organisation_of(Span host);
+
+/* The organisation of the last address in a header, empty if there is none. */
+Span domain_of(Span text);
+
 /* A host in lower case; NULL for an error. */
 PyObject *host_text(Span host);
 
@@ -105,6 +114,7 @@ PyObject *kernel_date(PyObject *self, PyObject *args);
 PyObject *kernel_phrase_text(PyObject *self, PyObject *args);
 PyObject *kernel_holds(PyObject *self, PyObject *args);
 PyObject *kernel_may_hold(PyObject *self, PyObject *args);
+PyObject *kernel_client(PyObject *self, PyObject *received);
 PyObject *kernel_walk(PyObject *self, PyObject *args);
 PyObject *kernel_tag(PyObject *self, PyObject *name);
 PyObject *kernel_find(PyObject *self, PyObject *args);

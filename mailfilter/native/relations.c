@@ -68,65 +68,6 @@ static void add_pair(Tokens *tokens, int first, int second)
     tokens->size += left + right + 2;
 }
 
-/* Whether two stretches are the same but for upper and lower case. */
-static int same(Span a, Span b)
-{
-    if (a.size != b.size)
-        return 0;
-    for (Py_ssize_t i = 0; i < a.size; i++)
-        if (to_lower(a.at[i]) != to_lower(b.at[i]))
-            return 0;
-    return 1;
-}
-
-static int is_second(Span label)
-{
-    static const char *const known[] = {"com", "net", "org", "gov", "edu"};
-    if (label.size == 2)
-        return 1;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (same(label, (Span){(const octet *)known[i], 3}))
-            return 1;
-    return 0;
-}
-
-/* The part of a host name that somebody registered. */
-static Span organisation(Span host)
-{
-    const octet *start = host.at, *end = host.at + host.size, *label[3]; /* where the last, second and third to last start */
-    int found = 0;
-    while (start < end && *start == '.')
-        start++;
-    while (end > start && end[-1] == '.')
-        end--;
-    for (const octet *p = end; found < 3; p--) {
-        if (p > start && p[-1] != '.')
-            continue;
-        label[found++] = p;
-        if (p <= start)
-            break;
-    }
-    if (found == 3 && end - label[0] == 2 && is_second((Span){label[1], label[0] - 1 - label[1]}))
-        return (Span){label[2], end - label[2]};
-    const octet *first = label[found < 2 ? 0 : 1];
-    return (Span){first, end - first};
-}
-
-/* Organisation of the last address in a header, empty if there is none. */
-static Span domain(Span text)
-{
-    const octet *end = text.at + text.size;
-    for (const octet *p = end; p > text.at; p--) {
-        if (p[-1] != '@' || p == end || !in_host(*p))
-            continue;
-        const octet *stop = p;
-        while (stop < end && in_host(*stop))
-            stop++;
-        return organisation((Span){p, stop - p});
-    }
-    return (Span){end, 0};
-}
-
 static Py_ssize_t count_of(Span text, octet wanted)
 {
     Py_ssize_t found = 0;
@@ -163,7 +104,7 @@ static Span letters_of(Span text, octet *room)
 static int holds(Span text, Span wanted)
 {
     for (Py_ssize_t i = 0; i + wanted.size <= text.size; i++)
-        if (same((Span){text.at + i, wanted.size}, wanted))
+        if (same_but_case((Span){text.at + i, wanted.size}, wanted))
             return 1;
     return 0;
 }
@@ -197,10 +138,10 @@ static void add_sender(Tokens *tokens, const Span *values, Span here, Span ident
 {
     octet letters_room[LONGEST_SENDER], here_room[LONGEST_SENDER], tld[SHOWN_DOMAIN];
     Span display = display_of(values[SENDER]), letters = letters_of(display, letters_room), core = here, to = values[TO];
-    add_word(tokens, "id=", !identity.size ? "none" : same(identity, here) ? "same" : "other");
-    add_word(tokens, "rt=", !values[REPLY].size ? "none" : same(domain(values[REPLY]), here) ? "same" : "other");
+    add_word(tokens, "id=", !identity.size ? "none" : same_but_case(identity, here) ? "same" : "other");
+    add_word(tokens, "rt=", !values[REPLY].size ? "none" : same_but_case(domain_of(values[REPLY]), here) ? "same" : "other");
     Py_ssize_t recipients = count_of(to, '@');
-    add_word(tokens, "to=", !to.size ? "none" : !recipients ? "nodom" : same(domain(to), here) ? "same" : "other");
+    add_word(tokens, "to=", !to.size ? "none" : !recipients ? "nodom" : same_but_case(domain_of(to), here) ? "same" : "other");
     add_grade(tokens, "rcpt=", recipients + count_of(values[CC], '@'));
     add_word(tokens, "disp=", !display.size ? "none" : count_of(display, '@') ? "addr" : "name");
     const octet *end = here.at + here.size, *last = end;
@@ -247,7 +188,7 @@ static int take_link(PyObject *link, Links *links)
     for (Py_ssize_t i = 0; i < host.size; i++)
         if (host.at[i] >= 0x80 || is_upper(host.at[i]))
             return 0;
-    links->owners[links->hosts++] = organisation(host);
+    links->owners[links->hosts++] = organisation_of(host);
     links->numeric |= is_numeric(host);
     return 1;
 }
@@ -269,7 +210,7 @@ static Py_ssize_t count_owned(const Links *links, Span wanted)
 {
     Py_ssize_t found = 0;
     for (Py_ssize_t i = 0; i < links->hosts; i++)
-        found += same(links->owners[i], wanted);
+        found += same_but_case(links->owners[i], wanted);
     return found;
 }
 
@@ -278,7 +219,7 @@ static Py_ssize_t count_different(const Links *links)
     Py_ssize_t found = 0;
     for (Py_ssize_t i = 0; i < links->hosts; i++) {
         Py_ssize_t before = 0;
-        while (before < i && !same(links->owners[before], links->owners[i]))
+        while (before < i && !same_but_case(links->owners[before], links->owners[i]))
             before++;
         found += before == i;
     }
@@ -303,7 +244,7 @@ static int is_reply(Span subject)
     static const char *const starts[] = {"re:", "fw:", "fwd:", "aw:", "wg:", "sv:", "vs:", "tr:", "rv:", "antw:"};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         Py_ssize_t size = (Py_ssize_t)strlen(starts[i]);
-        if (subject.size >= size && same((Span){subject.at, size}, (Span){(const octet *)starts[i], size}))
+        if (subject.size >= size && same_but_case((Span){subject.at, size}, (Span){(const octet *)starts[i], size}))
             return 1;
     }
     return 0;
@@ -388,7 +329,7 @@ PyObject *kernel_relations(PyObject *self, PyObject *args)
     if (state < 1)
         return state < 0 ? NULL : Py_NewRef(Py_None);
     Tokens tokens = {.size = 0, .full = 0, .count = 0};
-    Span here = domain(values[SENDER]), identity = domain(values[IDENTITY]);
+    Span here = domain_of(values[SENDER]), identity = domain_of(values[IDENTITY]);
     add_sender(&tokens, values, here, identity);
     int first = tokens.count;
     add_links(&tokens, &links, here, identity);
