@@ -18,7 +18,7 @@ VARIABLE = "MAILFILTER_KERNEL"
 """Environment variable: ``python`` leaves the kernel unused."""
 
 
-VERSION = 16
+VERSION = 17
 """Of the functions as this program calls them; a kernel that was built from another state of the source is not used."""
 
 

@@ -290,3 +290,113 @@ PyObject *kernel_may_hold(PyObject *self, PyObject *args)
     }
     return Py_NewRef(Py_False);
 }
+
+/* --- the client in a Received field --- */
+
+static int is_paren(octet c) { return c == '(' || c == ')'; }
+
+/* Where a run of at most so many octets that are no brackets ends; NULL if no bracket follows it. */
+static const octet *to_paren(const octet *p, const octet *end, Py_ssize_t most)
+{
+    const octet *start = p;
+    while (p < end && !is_paren(*p))
+        p++;
+    return p < end && p - start <= most ? p : NULL;
+}
+
+/* ``from HELO (comment)`` at p, with one pair of brackets within the comment; 0 if that does not stand there. */
+static int read_from(const octet *p, const octet *end, Span *helo, Span *comment)
+{
+    while (p < end && is_blank(*p))
+        p++;
+    if (end - p < 5 || memcmp(p, "from", 4) || !is_blank(p[4]))
+        return 0;
+    for (p += 4; p < end && is_blank(*p); p++)
+        ;
+    for (helo->at = p; p < end && !is_blank(*p); p++)
+        ;
+    helo->size = p - helo->at;
+    while (p < end && is_blank(*p))
+        p++;
+    if (!helo->size || helo->size > 255 || p == end || *p != '(' || !is_blank(p[-1]))
+        return 0;
+    comment->at = ++p;
+    p = to_paren(p, end, 300);
+    if (p && *p == '(') {
+        p = to_paren(p + 1, end, 100);
+        p = p && *p == ')' ? to_paren(p + 1, end, 100) : NULL;
+    }
+    if (!p || *p != ')')
+        return 0;
+    comment->size = p - comment->at;
+    return 1;
+}
+
+static int in_address(octet c) { return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f') || c == '.' || c == ':'; }
+
+/* The first address in square brackets; empty if there is none. */
+static Span address_in(Span comment)
+{
+    const octet *end = comment.at + comment.size;
+    for (const octet *p = comment.at; p < end; p++) {
+        if (*p != '[')
+            continue;
+        const octet *start = end - p > 6 && !memcmp(p + 1, "IPv6:", 5) ? p + 6 : p + 1, *q = start;
+        while (q < end && in_address(*q))
+            q++;
+        if (q < end && *q == ']' && q - start >= 3 && q - start <= 45)
+            return (Span){start, q - start};
+    }
+    return (Span){NULL, 0};
+}
+
+/* The last word before the first square bracket, blanks and dots around what stands there taken away. */
+static Span name_in(Span comment)
+{
+    const octet *start = comment.at, *bracket = memchr(start, '[', (size_t)comment.size);
+    const octet *end = bracket ? bracket : start + comment.size;
+    while (end > start && (end[-1] == ' ' || end[-1] == '.'))
+        end--;
+    while (start < end && (*start == ' ' || *start == '.'))
+        start++;
+    const octet *word = end;
+    while (word > start && word[-1] != ' ')
+        word--;
+    return (Span){word, end - word};
+}
+
+static PyObject *lower_text(Span text)
+{
+    octet low[512];
+    if (text.size > (Py_ssize_t)sizeof low)
+        text.size = sizeof low; /* neither a HELO nor what stands in a comment is longer */
+    for (Py_ssize_t i = 0; i < text.size; i++)
+        low[i] = to_lower(text.at[i]);
+    return PyUnicode_DecodeUTF8((const char *)low, text.size, NULL);
+}
+
+/* client(received: str) -> (str, str, str) | () | None: HELO, verified name and address that a Received field gives; ()
+ * where it does not give them in the common form, None for what is not ASCII. */
+PyObject *kernel_client(PyObject *self, PyObject *received)
+{
+    Span given, helo, comment;
+    (void)self;
+    if (!PyUnicode_Check(received)) {
+        PyErr_SetString(PyExc_TypeError, "a str is expected");
+        return NULL;
+    }
+    if (!utf8_of(received, &given) || given.size != PyUnicode_GetLength(received))
+        return look_in_python();
+    const octet *end = given.at + (given.size < 800 ? given.size : 800);
+    if (!read_from(given.at, end, &helo, &comment))
+        return PyTuple_New(0);
+    Span address = address_in(comment);
+    if (!address.at)
+        return PyTuple_New(0);
+    PyObject *host = lower_text(helo), *name = host ? lower_text(name_in(comment)) : NULL, *result = NULL;
+    if (name)
+        result = Py_BuildValue("OOs#", host, name, (const char *)address.at, address.size);
+    Py_XDECREF(host);
+    Py_XDECREF(name);
+    return result;
+}

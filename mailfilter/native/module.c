@@ -22,6 +22,7 @@ static PyMethodDef methods[] = {
     {"phrase_text", kernel_phrase_text, METH_VARARGS, "A text as phrases are compared; None for what is not ASCII."},
     {"holds", kernel_holds, METH_VARARGS, "Which needles are in a text."},
     {"may_hold", kernel_may_hold, METH_VARARGS, "Whether a text may hold one of many words."},
+    {"client", kernel_client, METH_O, "HELO, name and address in a Received field of the common form."},
     {"walk", kernel_walk, METH_VARARGS, "Take HTML apart; None where Python has to."},
     {"tag", kernel_tag, METH_O, "What is known of a tag."},
     {"follow", kernel_follow, METH_VARARGS, "A table of states followed over a text."},
@@ -35,7 +36,7 @@ static PyMethodDef methods[] = {
 };
 
 /* Counted up with every change of what a function takes or gives; mailfilter/kernel.py wants its own number. */
-#define VERSION 16
+#define VERSION 17
 
 static int fill(PyObject *module)
 {
