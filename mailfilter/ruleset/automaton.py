@@ -24,8 +24,10 @@ MAX_UNKNOWN = 500
 """Steps that nobody has taken before in one text, after which hyperscan looks at it."""
 MAX_COUNT = 70
 """How often a piece of a pattern is written out at most."""
-TABLES = ("narrow", "wide")
-"""Tables for patterns of different shapes."""
+MAX_STARTS = 6
+"""Places at which a pattern can start."""
+FITS = 4
+"""Counts changes of what `is_fit` says."""
 MIN_WIDTH = 4
 """Octets of a match at least."""
 _FREE, _BOUNDARY, _LINE_START, _NO_BOUNDARY = range(4)
@@ -33,6 +35,7 @@ _FREE, _BOUNDARY, _LINE_START, _NO_BOUNDARY = range(4)
 _ANCHORS = {"AT_BOUNDARY": _BOUNDARY, "AT_BEGINNING": _LINE_START, "AT_NON_BOUNDARY": _NO_BOUNDARY}
 _SINGLE = ("LITERAL", "NOT_LITERAL", "ANY", "IN")
 _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
+_DIGITS = frozenset(b"0123456789")
 _UNKNOWN = 0x10000
 _ENDS = 0x8000
 _Edge = tuple[int, int]
@@ -159,38 +162,39 @@ def _both(one: int, other: int) -> int:
     raise _Unfit("two anchors")
 
 
-def shape(expression: bytes, flags: str) -> str:
-    """Which table a pattern belongs in, ``""`` for none.
+def is_fit(expression: bytes, flags: str) -> bool:
+    """Whether a pattern goes into a table with others.
 
-    Fit are patterns that demand no text, do not end every few octets, and are no longer than `MAX_PLACES`.  Those that
-    repeat most letters (``"wide"``) are always somewhere in the middle: among the others they would multiply states.
+    It does if it demands no text, has few ways to start, does not end every few octets, and is no longer than
+    `MAX_PLACES`: such a pattern is in few states, and hyperscan slow with it.  One that repeats letters or digits is
+    always somewhere in its middle, and would multiply the states of the others.
     """
-    if required(expression, flags) or not Places().add(expression, flags, 0):
-        return ""
+    places = Places()
+    if required(expression, flags) or not places.add(expression, flags, 0) or sum(map(len, places.starts)) > MAX_STARTS:
+        return False
     parsed, flags = parse(expression, flags)
-    if parsed.getwidth()[0] < MIN_WIDTH:
-        return ""
-    for name, value in walk(parsed):
-        if name in REPEATS and (str(value[1]) == "MAXREPEAT" or value[1] > 2) and _has_letters(value[2], flags):
-            return "wide"
-    return "narrow"
-
-
-def _has_letters(items: Any, flags: str) -> bool:
-    return any(
-        name in _SINGLE and len(_LETTERS & codes_of(name, value, flags)) > len(_LETTERS) // 2
-        for name, value in walk(items)
+    repeated = [
+        codes_of(one, codes, flags)
+        for name, value in walk(parsed)
+        if name in REPEATS and (str(value[1]) == "MAXREPEAT" or value[1] > 2)
+        for one, codes in walk(value[2])
+        if one in _SINGLE
+    ]
+    return parsed.getwidth()[0] >= MIN_WIDTH and not any(
+        len(some & codes) > len(some) // 2 for codes in repeated for some in (_LETTERS, _DIGITS)
     )
 
 
 class _States:
-    """States met so far: their table, and what each is made of."""
+    """States met so far: their table, and what each is made of: places, and whether a word and a line go on there."""
 
     def __init__(self, width: int) -> None:
         self.table = array("H", bytes(2 * width * MAX_STATES))
-        self.made: list[tuple[tuple[int, ...], bool, bool]] = [((), False, False), ((), False, True)]
+        self.made: list[tuple[frozenset[int], bool, bool]] = [(frozenset(), False, False), (frozenset(), False, True)]
         self.ends: list[tuple[End, ...]] = [(), ()]
         self.numbers = {self.made[1]: 1}
+        self.reached: dict[tuple[int, bool], tuple[int, ...]] = {}
+        """Places after a state, by whether a word starts or ends between."""
         self.lock = threading.Lock()
 
 
@@ -207,12 +211,15 @@ class Automaton:
         self.width = len(classes)
         self._is_word = [mark[0] for mark in classes]
         self._is_end = [mark[1] for mark in classes]
-        self._holds = [[bool(mark[2 + kinds[codes]]) for mark in classes] for codes in kinds]
-        self._kind = [kinds[codes] for codes in places.codes]
-        self._starts = [
-            tuple(frozenset(p for p in some if self._holds[self._kind[p]][number]) for some in places.starts)
-            for number in range(self.width)
-        ]
+        holds = [sum(1 << number for number, mark in enumerate(classes) if mark[2 + kind]) for kind in kinds.values()]
+        self._classes_of = [holds[kinds[codes]] for codes in places.codes]
+        self._starts = {
+            (kind, edge, line): frozenset(
+                place for anchor in _anchors(edge, line) for place in places.starts[anchor]
+                if self._classes_of[place] >> kind & 1
+            )
+            for kind in range(self.width) for edge in (False, True) for line in (False, True)
+        }  # fmt: skip
         self._states = _States(self.width)
 
     def scan(self, text: bytes) -> list[tuple[int, int]] | None:
@@ -237,15 +244,16 @@ class Automaton:
     def _next(self, states: _States, state: int, kind: int) -> int:
         """The state after an octet of a class, noted in the table; 0 if there is no room, and then all is forgotten."""
         with states.lock:
-            places, was_word, starts_line = states.made[state]
-            anchors = [_FREE, _NO_BOUNDARY if self._is_word[kind] == was_word else _BOUNDARY]
-            if starts_line:
-                anchors.append(_LINE_START)
-            reached = set().union(*(self._follow[place][anchor] for place in places for anchor in anchors))
-            holds, kinds = self._holds, self._kind
-            kept = {place for place in reached if holds[kinds[place]][kind]}
-            kept.update(*(self._starts[kind][anchor] for anchor in anchors))
-            made = (tuple(sorted(kept)), self._is_word[kind], self._is_end[kind])
+            places, was_word, line = states.made[state]
+            edge = self._is_word[kind] != was_word
+            reached = states.reached.get((state, edge))
+            if reached is None:
+                anchors, follow = _anchors(edge, line), self._follow
+                reached = tuple(set().union(*[follow[place][anchor] for place in places for anchor in anchors]))
+                states.reached[state, edge] = reached
+            classes = self._classes_of
+            kept = self._starts[kind, edge, line].union([place for place in reached if classes[place] >> kind & 1])
+            made = (kept, self._is_word[kind], self._is_end[kind])
             number = states.numbers.get(made)
             if number is None:
                 number = len(states.made)
@@ -254,6 +262,12 @@ class Automaton:
                     return 0
                 states.numbers[made] = number
                 states.made.append(made)
-                states.ends.append(tuple(end for place in made[0] for end in self._ends.get(place, ())))
+                states.ends.append(tuple(sorted({end for place in kept for end in self._ends.get(place, ())})))
             states.table[state * self.width + kind] = number | (_ENDS if states.ends[number] else 0)
             return number
+
+
+def _anchors(edge: bool, line: bool) -> tuple[int, ...]:
+    """Anchors that hold where a word starts or ends or not, and where a line starts or not."""
+    inside = _BOUNDARY if edge else _NO_BOUNDARY
+    return (_FREE, inside, _LINE_START) if line else (_FREE, inside)

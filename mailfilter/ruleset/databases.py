@@ -44,22 +44,23 @@ def compiled(part: Sequence[Form]) -> Any:
 class Look:
     """The databases of one group: for any text, for ASCII text alone, for all other text alone.
 
-    ``always``  numbers of patterns that no database holds, in the same order; ``screens``  more for any text and for
+    ``always``  numbers of patterns that no database holds, in the same order; ``screen``  more for any text and for
     ASCII text.
     """
 
     def __init__(
-        self, databases: Sequence[Sequence[Database]], always: Sequence[Sequence[int]], screens: Sequence[Screen] = ()
+        self, databases: Sequence[Sequence[Database]], always: Sequence[Sequence[int]], screen: Screen | None = None
     ) -> None:
         shared, plain, wide = databases
-        self.screens = screens
-        self.plain, self.wide = (
-            (*shared, *plain),
-            (*shared, *wide, *(one for screen in screens for one in screen.shared)),
-        )
+        self.plain: tuple[Database | Screen, ...] = (*shared, *plain)
+        self.wide = (*shared, *wide)
+        every = {*shared, *plain, *wide}
+        if screen is not None:
+            self.plain, self.wide = (*self.plain, screen), (*self.wide, *screen.shared)
+            every.update(screen.databases)
+        self.screen = screen
         self.always_plain, self.always_wide = (*always[0], *always[1]), (*always[0], *always[2])
-        screened = [one for screen in screens for one in screen.databases]
-        entries = [entry for database in (*shared, *plain, *wide, *screened) for entry in database.entries]
+        entries = [entry for database in every for entry in database.entries]
         doubtful = {number for number, is_sure in entries if not is_sure}.union(*always)
         self.sure = frozenset(number for number, _ in entries) - doubtful
         """Patterns about which its word is final, whatever the text."""
@@ -70,9 +71,6 @@ class Look:
             seen.likely[number] = None
         for database in self.plain if ascii_only else self.wide:
             database.scan(text, seen)
-        if ascii_only:
-            for screen in self.screens:
-                screen.scan(text, seen)
         return seen
 
 

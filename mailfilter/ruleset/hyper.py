@@ -15,7 +15,7 @@ from typing import Any
 import hyperscan
 
 from ..kernel import native
-from .automaton import TABLES, shape
+from .automaton import FITS, is_fit
 from .cache import Cache
 from .choices import Choices
 from .databases import FLAGS, Database, Form, Look, Screen, compiled, letters
@@ -108,15 +108,14 @@ class Compiler:
             kinds = [shared, plain, wide]
         left_out: list[list[int]] = [[], [], []]
         entries = [self._candidates(some, targets, out) for some, out in zip(kinds, left_out, strict=True)]
-        screens = []
+        screen = None
         if native is not None and not any(target.text is Text.WHOLE for target in targets):
-            for table in TABLES:
-                both = [[one for one in some if one.table == table] for some in entries[:2]]
-                if sum(map(len, both)) >= MIN_SCREEN:
-                    entries[:2] = [[one for one in some if one.table != table] for some in entries[:2]]
-                    screens.append(Screen(*(self._divided(*pair) for pair in zip(both, left_out, strict=False))))
+            fit = [[one for one in some if one.is_fit] for some in entries[:2]]
+            if sum(map(len, fit)) >= MIN_SCREEN:
+                entries[:2] = [[one for one in some if not one.is_fit] for some in entries[:2]]
+                screen = Screen(*(self._divided(*pair) for pair in zip(fit, left_out, strict=False)))
         databases = [self._divided(some, out) for some, out in zip(entries, left_out, strict=True)]
-        return Look(databases, [sorted(out) for out in left_out], screens)
+        return Look(databases, [sorted(out) for out in left_out], screen)
 
     def _candidates(
         self, patterns: Sequence[tuple[int, Pattern]], targets: Sequence[Target], left_out: list[int]
@@ -219,17 +218,16 @@ class Candidate:
             self._settled = True
 
     @cached_property
-    def table(self) -> str:
-        """Which table of states the form belongs in, ``""`` for none."""
+    def is_fit(self) -> bool:
+        """Whether the form goes into a table of states."""
         if self.form is None or self.length > MAX_TABLE or not self._whole:
-            return ""
-        key = f"table {self._key}"
+            return False
+        key = f"fit {FITS} {self._key}"
         known = self._choices.get(key)
         if known is None:
-            found = shape(self.form.expression, letters(self.form))
-            known = [found, 0] if found else []
+            known = [0] if is_fit(self.form.expression, letters(self.form)) else []
             self._choices.put(key, known)
-        return str(known[0]) if known else ""
+        return bool(known)
 
     @property
     def length(self) -> int:
