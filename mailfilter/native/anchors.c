@@ -35,7 +35,8 @@ int close_anchor(Walk *w)
 {
     if (!w->anchor)
         return DONE;
-    Span text = {w->anchor_out->at + w->anchor_start, w->anchor_out->size - w->anchor_start};
+    const Buffer *out = w->anchor_out;
+    Span text = {out->at ? out->at + w->anchor_start : (const octet *)"", out->size - w->anchor_start};
     int state = append_link(w, w->anchor, 0, text);
     Py_CLEAR(w->anchor);
     return state;
