@@ -1,7 +1,7 @@
 """Who claims to have sent the mail, and what does not fit that claim.
 
 Nothing here is proof of a sender (that is SPF, DKIM and DMARC); these are contradictions between what the reader of
-the mail is shown and what stands beneath it.
+the mail is shown and what stands beneath it, and one agreement: an address that names its sender.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from ..message import Address, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._hosts import FREEMAIL, brand_in, disguise, domain_of, may_name_brand, registered_domain
+from ._subaddress import may_be_tagged, namer
 from ._text import mixed_word, quote
 
 LONGEST = 300
 """Characters of a display name or subject that are looked at."""
 FEW = 5
 """Recipients that are looked at."""
+SOURCES = 20
+"""Links that are looked at for whom a mail is from."""
 
 _ADDRESS_IN_NAME = re.compile(r"[\w.+-]{1,64}@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 _NOTICE = re.compile(r"microsoft outlook|microsoft exchange|postmaster|mailer-daemon|mail delivery", re.IGNORECASE)
@@ -158,10 +161,35 @@ def _envelope_differs(sender: _Sender) -> Symbol | None:
     return Symbol("ENVELOPE_FROM_DIFFERS", evidence=f"MAIL FROM at {quote(domain)}, From at {quote(sender.domain)}")
 
 
+def _tagged(sender: _Sender) -> Symbol | None:
+    """`ada+shop@example.org` gets a mail of shop.example: strangers do not know such an address, let alone for whom."""
+    found = namer(_reached(sender), _sources(sender))
+    if found is None:
+        return None
+    address, owner = found
+    return Symbol("RECIPIENT_TAGGED", evidence=f"the mail went to {quote(address)} and is from {quote(owner)}")
+
+
+def _reached(sender: _Sender) -> list[str]:
+    """Whom the mail reached: by the envelope, and only without one by what its header says, which anybody can write."""
+    if sender.envelope.rcpt_to:
+        return [address.lower() for address in sender.envelope.rcpt_to[:FEW]]
+    message = sender.message
+    return [to.address.lower() for name in _REACHED for to in message.addresses(name)[:FEW]]
+
+
+def _sources(sender: _Sender) -> list[str]:
+    """Registered domains of the From address and of links; those that give mailboxes to everybody are nobody's."""
+    links = [registered_domain(link.host) for link in sender.message.links[:SOURCES]]
+    return [domain for domain in dict.fromkeys((sender.org, *links)) if domain and domain not in FREEMAIL]
+
+
+_REACHED = ("delivered-to", "x-original-to", "to")
+
 _Rule = Callable[[_Sender], Symbol | None]
 _RULES: tuple[_Rule, ...] = (
     _invalid, _other_address, _brand, _recipients_domain, _recipient_in_subject, _lookalike, _mixed_name, _reply_to,
-    _bulk_freemail, _from_is_to, _envelope_differs,
+    _bulk_freemail, _from_is_to, _envelope_differs, _tagged,
 )  # fmt: skip
 
 
@@ -192,10 +220,18 @@ def _suspected(sender: _Sender) -> Iterator[_Rule]:
         yield _from_is_to
     if sender.envelope.mail_from:
         yield _envelope_differs
+    if _may_be_tagged(sender):
+        yield _tagged
+
+
+def _may_be_tagged(sender: _Sender) -> bool:
+    block = sender.message.root.block
+    reached = sender.envelope.rcpt_to or [value for name in _REACHED for value in block.values(name)]
+    return any(map(may_be_tagged, reached)) or not block.plain
 
 
 class SenderCheck:
-    """Contradictions between the names, addresses and domains that a mail gives as its sender's."""
+    """Contradictions, and one agreement, of names, addresses and domains that a mail gives as its sender's."""
 
     name = "sender"
     symbols = declared_by("sender")
