@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailfilter import kernel
-from mailfilter.checks import _dates, _hosts, _needles, _phrases
+from mailfilter.checks import _dates, _hosts, _needles, _phrases, claims
 
 pytestmark = pytest.mark.skipif(kernel.native is None, reason="the C kernel is not built, or MAILFILTER_KERNEL=python")
 native = kernel.native
@@ -73,6 +73,25 @@ def test_needles_are_found_as_by_the_twin(text: str, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_needles, "native", None)
         assert found == needles.within(text, limit)
+
+
+HOP_PIECES = (
+    "from", "From", " ", "  ", "\n\t", "Foo.example", "a" * 254, "(", ")", "((", "))", "[192.0.2.1]",
+    "[IPv6:2001:DB8::1]", "[IPv6:]", "[", "]", "[1.2]", "ip:", "BAR.example.", ".", "unknown", "(may be forged)", "x" * 99, "y" * 201,
+    "z" * 500, "(HELO x)", "\x1c", "é",
+)  # fmt: skip
+hops = st.one_of(
+    st.lists(st.sampled_from(HOP_PIECES), max_size=12).map("".join),
+    st.lists(st.sampled_from(HOP_PIECES), max_size=6).map(lambda pieces: f" from a.example ({''.join(pieces)}) by b"),
+)
+
+
+@given(hops)
+def test_hops_are_those_of_the_twin(text: str) -> None:
+    found = claims._given_in(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "native", None)
+        assert found == claims._given_in(text)
 
 
 HTML_PIECES = (b"<Script", b"ONLOAD", b"<", b"scrip", b"t", b"o", b"\xff")

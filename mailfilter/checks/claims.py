@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from ..envelope import Envelope
+from ..kernel import native
 from ..message import Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
@@ -231,18 +232,26 @@ def _hop(claims: _Claims) -> tuple[str, str, str]:
     """HELO, verified name and address of the client, from the envelope or else from the first such Received."""
     envelope = claims.envelope
     if envelope.client_ip:
-        return (
-            envelope.helo or "",
-            envelope.client_name or ("" if envelope.client_name == "" else "?"),
-            envelope.client_ip,
-        )
-    for value in claims.block.values("received")[:4]:
-        match = _CLIENT.match(value, 0, 800)
-        found = _IP.search(match[2]) if match else None
-        if match and found:
-            name = match[2].partition("[")[0].strip(" .").rpartition(" ")[2].lower()
-            return match[1].lower(), "" if name in ("unknown", "may") else name or "", found[1]
+        name = envelope.client_name or ("" if envelope.client_name == "" else "?")
+        return envelope.helo or "", name, envelope.client_ip
+    for value in claims.fields.get("received", ())[:4]:
+        if hop := _given_in(value):
+            helo, name, ip = hop
+            return helo, "" if name in ("unknown", "may") else name, ip
     return "", "", ""
+
+
+def _given_in(received: str) -> tuple[str, str, str] | tuple[()]:
+    """HELO, name and address that a Received field gives in the common form, ``()`` if it does not."""
+    if native is not None:
+        given: tuple[str, str, str] | tuple[()] | None = native.client(received)
+        if given is not None:
+            return given
+    match = _CLIENT.match(received, 0, 800)
+    found = _IP.search(match[2]) if match else None
+    if not match or not found:
+        return ()
+    return match[1].lower(), match[2].partition("[")[0].strip(" .").rpartition(" ")[2].lower(), found[1]
 
 
 _Rule = Callable[[_Claims], Symbol | None]
