@@ -218,16 +218,17 @@ def _suspected(sender: _Sender) -> Iterator[_Rule]:
         yield _bulk_freemail
     if domain and (not block.plain or ((to := block.values("to")) and ("\n" in to[0] or address in to[0].lower()))):
         yield _from_is_to
+    yield from _suspected_of_envelope(sender)
+
+
+def _suspected_of_envelope(sender: _Sender) -> Iterator[_Rule]:
+    """Those that compare with the envelope, or with what its header says of it."""
     if sender.envelope.mail_from:
         yield _envelope_differs
-    if _may_be_tagged(sender):
-        yield _tagged
-
-
-def _may_be_tagged(sender: _Sender) -> bool:
     block = sender.message.root.block
     reached = sender.envelope.rcpt_to or [value for name in _REACHED for value in block.values(name)]
-    return any(map(may_be_tagged, reached)) or not block.plain
+    if any(map(may_be_tagged, reached)) or not block.plain:
+        yield _tagged
 
 
 class SenderCheck:
