@@ -17,6 +17,7 @@ Row = list[Any]
 _PYTHON = {"||": "or", "&&": "and"}
 _EXACT_ONLY = ("==", "!=", "^", "/", "?")
 _OTHER = {"low": "high", "high": "low"}
+_BOTH = frozenset(_OTHER)
 MAX_WATCHED = 500
 """Names that one meta may wait for; one with more is worked out for every mail."""
 
@@ -242,9 +243,13 @@ class Watcher:
 
     def add(self, name: str, tree: Node) -> None:
         """Note what a meta waits for."""
-        low, high = self._watched(tree, "low"), self._watched(tree, "high")
-        self.watched[name] = Watched(low, high)
-        self.zero[name] = frozenset(bound for bound in _OTHER if self._is_zero(tree, bound))
+        low, zero = self._watched(tree, "low"), self._is_zero(tree, "low")
+        if self.known.tainted(tree):
+            self.watched[name] = Watched(low, self._watched(tree, "high"))
+            self.zero[name] = frozenset(bound for bound in _OTHER if self._is_zero(tree, bound))
+        else:
+            self.watched[name] = Watched(low, low)
+            self.zero[name] = _BOTH if zero else frozenset()
 
     def _is_zero(self, node: Node, bound: str) -> bool:
         """Whether an expression is certainly worth nothing as long as nothing hits."""
