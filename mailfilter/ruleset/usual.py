@@ -18,7 +18,8 @@ _SIX = r"(?=[0-9a-f]{0,4}:)[0-9a-f:]{2,39}"
 _BRACKETED = rf"\[(?:IPv6:(?=[0-9a-f:]+\]))?({_DOTTED}|{_SIX})\]"
 _ID = r" id (?!SMTP|QMQP)<?([\w.@-]{3,})>?"
 _FOR = r"(?: for <[!-'*-;=?-~]+>)?"
-_DATE = r"(?:; (?:\w{3}, )?\d+ \w{3} \d{4} [\d:]+ [-+]\d{4}(?: \([A-Z]+\))?)?;?\n?\Z"
+_DATE = r"(?:; (?:\w{3}, )?\d+ \w{3} \d{4} [\d:]+ (?:[-+]\d{4}|GMT|UTC)(?: \([A-Z\d+-]+\))?)?"
+_SENDER = r"(?: \(envelope-from <?([\w.+=@-]*\w)>?\))?"
 _CIPHER = r"version=[\w.]+ cipher=[\w-]+ bits=[\d/]+"
 _KEY = r"[\w-]+(?: \([\w-]+(?: bits)?\))?"
 _POSTFIX_TLS = (
@@ -30,7 +31,7 @@ _UNUSUAL = ("exim", "smtpsvc", "hotmail.msn", "envelope-", "return-path", " id (
 
 
 def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
-    return re.compile(rf"from ({_NAME}) {text}{_DATE}", re.A).match
+    return re.compile(rf"from ({_NAME}) {text};?\n?\Z", re.A).match
 
 
 def _is_usual(line: str, *expected: str) -> bool:
@@ -46,16 +47,17 @@ def _known(name: str) -> str:
 
 def _handed(match: re.Match[str]) -> Relay | None:
     """Postfix, sendmail, Google: ``helo (name [address]) by host (program) with ESMTP id …``."""
-    helo, ident, rdns, dot, ip, tls, by, program, protocol, number = match.groups("")
-    if not _is_usual(match[0]):
+    *found, sender = match.groups()
+    helo, ident, rdns, dot, ip, forged, tls, by, program, protocol, number = [text or "" for text in found]
+    if not _is_usual(match[0], "envelope-" if sender else ""):
         return None
     if ident and (dot or program in ("", "Postfix")):
         return None  # in other shapes this is no answer of an ident server
-    if tls and (ident or not rdns or program != "Postfix"):
+    if (forged and not program) or (tls and (ident or program != "Postfix")) or ((forged or tls) and not rdns):
         return None
     if not rdns and (protocol == "SMTPS" or (protocol in ("SMTP", "QMQP") and not number)):
         rdns = helo  # as qmail writes it, which gives one name only
-    return Relay(ip, _known(rdns), helo, by, ident, id=number, auth=protocol if protocol[-1] == "A" else "")
+    return Relay(ip, _known(rdns), helo, by, ident, sender, number, protocol if protocol[-1] == "A" else "")
 
 
 def _named(match: re.Match[str]) -> Relay | None:
@@ -90,23 +92,23 @@ def _taken(match: re.Match[str]) -> Relay | None:
 _FORMS: tuple[tuple[str, Callable[[str], re.Match[str] | None], Callable[[re.Match[str]], Relay | None]], ...] = (
     (" (Exim ", _pattern(
         rf"\({_BRACKETED}(?: helo=({_NAME}))?\) by ({_NAME}) with (smtps?|esmtps?a?)(?: \(TLS[\w.]+\) tls [\w-]+)?"
-        r" \(Exim [\w.-]+(?: #\d+)?(?: \([A-Z][a-z]+\))?\)(?: \(envelope-from <([\w.+=@-]*\w)>\))?"
-        rf"{_ID}(?: for [\w.@+=-]+|{_FOR})"
+        r" \(Exim [\w.-]+(?: #\d+)?(?: \([A-Z][a-z]+\))?\)"
+        rf"{_SENDER}{_ID}(?: for [\w.@+=-]+|{_FOR}){_DATE}"
     ), _by_exim),
-    ("]) ", _pattern(
-        rf"\((?:(?!softdnserr )(?:(?:IDENT:)?([A-Za-z\d._-]+)@)?({_NAME})(\.?) )?{_BRACKETED}\)({_POSTFIX_TLS})?"
-        rf" by ({_NAME})(?: \((Postfix|\d[A-Za-z\d./+-]*)\))? with (SMTPS?|ESMTPS?A?|QMQP)(?:{_ID})?"
-        rf"(?: \({_CIPHER}(?: verify=\w+)?\))?{_FOR}(?: \(Google Transport Security\)| \({_CIPHER}\))?"
+    ("]", _pattern(
+        rf"\((?:(?!softdnserr )(?:(?:IDENT:)?([A-Za-z\d._-]+)@)?({_NAME})(\.?) )?{_BRACKETED}( \(may be forged\))?\)"
+        rf"({_POSTFIX_TLS})? by ({_NAME})(?: \((Postfix|\d[A-Za-z\d./+-]*)\))? with (SMTPS?|ESMTPS?A?|QMQP)(?:{_ID})?"
+        rf"(?: \({_CIPHER}(?: verify=\w+)?\))?{_FOR}(?: \(Google Transport Security\)| \({_CIPHER}\))?{_DATE}{_SENDER}"
     ), _handed),
     ("LO ", _pattern(
-        rf"\((?:HELO|EHLO) ({_NAME})\) \(({_DOTTED})\) by ({_NAME}) with (?:E?SMTP|QMQP)"
+        rf"\((?:HELO|EHLO) ({_NAME})\) \(({_DOTTED})\) by ({_NAME}) with (?:E?SMTP|QMQP){_DATE}"
     ), _greeted),
     ("(fetchmail-", _pattern(
-        rf"\[{_DOTTED}\] by {_NAME} with (?:IMAP|POP3) \(fetchmail-[\d.]+\) for [\w.@-]+ \(\w+-drop\)"
+        rf"\[{_DOTTED}\] by {_NAME} with (?:IMAP|POP3) \(fetchmail-[\d.]+\) for [\w.@-]+ \(\w+-drop\){_DATE}"
     ), _taken),
     (" (", _pattern(
         rf"\(({_DOTTED}|{_SIX})\) by ({_NAME})(?: \((?:{_DOTTED}|{_SIX})\))? with (SMTP|ESMTPS?A?|QMQP|HTTPS?"
-        rf"|Microsoft SMTP Server(?: \(version=\w+, cipher=\w+\))?)(?:{_ID})?(?: via Frontend Transport)?{_FOR}"
+        rf"|Microsoft SMTP Server(?: \(version=\w+, cipher=\w+\))?)(?:{_ID})?(?: via Frontend Transport)?{_FOR}{_DATE}"
     ), _named),
 )  # fmt: skip
 """What must be in the line, the whole line, and what is made of it."""

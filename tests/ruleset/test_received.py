@@ -32,7 +32,14 @@ ENDS = [
     "(version=TLS1_3 cipher=X-Y bits=1/2)", "(envelope-from <s@a.example>)", "for <by.example> by x.example (z)",
     "(version=1 cipher=2 bits=3 verify=NO)", "via Frontend Transport",
 ]  # fmt: skip
-DATES = ["; Mon, 1 Jan 2024 1:2:3 +0000", "; 1 Jan 2024 01:02:03 -0000 (GMT)", ";", "; xLO, 5 xLO 2024 1 +0000", ""]
+DATES = [
+    "; Mon, 1 Jan 2024 1:2:3 +0000",
+    "; 1 Jan 2024 1:2:3 GMT (envelope-from s@a.example)",
+    "; 1 Jan 2024 01:02:03 -0000 (GMT)",
+    ";",
+    "; xLO, 5 xLO 2024 1 +0000",
+    "",
+]
 TLS = [
     "(using TLSv1.3 with cipher TLS_AES (256/256 bits) key-exchange ECDHE (P-256) server-signature RSA-PSS (2048 bits))"
     " (No client certificate requested)",
@@ -43,6 +50,8 @@ HELOS = ["", "helo=h.example", "helo=Exim", "ident=x"]
 EXIMS = ["(Exim 4.96)", "(Exim 4.10 #1 (Debian))"]
 FORMS = [
     ("from {} ({} [{}]) by {} {} with {} {} {}{}",
+     [NAMES, NAMES, ADDRESSES, NAMES, PROGRAMS, PROTOCOLS, IDS, ENDS, DATES]),
+    ("from {} ({} [{}] (may be forged)) by {} {} with {} {} {}{}",
      [NAMES, NAMES, ADDRESSES, NAMES, PROGRAMS, PROTOCOLS, IDS, ENDS, DATES]),
     ("from {} ({} [{}]) {} by {} (Postfix) with {} {} {}{}",
      [NAMES, NAMES, ADDRESSES, TLS, NAMES, PROTOCOLS, IDS, ENDS, DATES]),
@@ -88,6 +97,9 @@ def test_the_short_way_gives_what_the_shapes_give(line: str) -> None:
         "with ESMTPS id 1A2B for <u@m.example>; Mon, 1 Jan 2024 1:2:3 +0000 (UTC)",
         "from h.example ([192.0.2.1]) by m.example with esmtps (TLS1.3) tls TLS_AES_256_GCM_SHA384 (Exim 4.96) "
         "(envelope-from <a@h.example>) id 1rKx-0001-AB for u@m.example; Mon, 01 Jan 2024 01:02:03 +0000",
+        "from h.example (r.example [192.0.2.1] (may be forged)) by m.example (8.18.1/8.18.1) with ESMTPS id 5A6A "
+        "(version=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256 verify=NO) for <u@m.example>; 6 Nov 2025 10:25:28 GMT "
+        "(envelope-from bounce@h.example)",
         "from r.example (HELO h.example) (192.0.2.1) by m.example with SMTP; 1 Jan 2024 1:2:3 -0000",
         "from h.example (192.0.2.1) by m.example (2001:db8::1) with Microsoft SMTP Server (version=TLS1_2, "
         "cipher=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) id 15.20.1.2 via Frontend Transport; "
