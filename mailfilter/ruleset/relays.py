@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from ..envelope import Envelope
 from ..trust import NOBODY, Trust, verified
-from .received import FETCHED, IGNORED, IP, NAVGW, NO_HOP, SHAPES, SHOUTED, Relay, Told, clean, made
+from .received import FETCHED, IGNORED, IP, Relay, Told, clean, made
+from .shapes import NAVGW, NO_HOP, SHAPES, SHOUTED
 from .usual import usual
 
 MAX_RECEIVED = 200

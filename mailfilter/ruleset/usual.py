@@ -1,6 +1,6 @@
 """Received lines as most mail servers of today write them, each read by one pattern that fits all of the line.
 
-Whatever is read here, the shapes of `mailfilter.ruleset.received` give the same for: only they have to be tried one
+Whatever is read here, the shapes of `mailfilter.ruleset.shapes` give the same for: only they have to be tried one
 after the other, and what may stand anywhere in a line is looked for first.  Every word here is held to few characters,
 so that no other shape can come before; `_UNUSUAL` are texts with which one could all the same.
 """

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailfilter.ruleset import received
 from mailfilter.ruleset.received import FETCHED, Told
 from mailfilter.ruleset.relays import _parsed_at_length, parse_received
+from mailfilter.ruleset.shapes import SHAPES
 from mailfilter.ruleset.usual import usual
 
 NAMES = [
@@ -118,6 +118,6 @@ def test_what_mail_servers_write_today_goes_the_short_way(line: str) -> None:
 def test_shapes_at_once_are_shapes_one_by_one(line: str) -> None:
     line = line[5:]
     told = Told(f"from {line}")
-    for shapes in received.SHAPES:
+    for shapes in SHAPES:
         one_by_one = [shape.make(match, told) for shape in shapes.shapes if (match := shape.pattern.match(line))]
         assert shapes.hop(line, told) == (one_by_one[0] if one_by_one else None)
