@@ -9,38 +9,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-MARKS = frozenset("+-=_")
-"""Characters that part a tag from the mailbox, and its words."""
 SHORTEST = 4
 """Letters that a word of a tag needs to name somebody."""
-LONGEST = 64
-"""Characters of a local part (RFC 5321, section 4.5.3.1.1); what is longer is not looked at."""
 
+TAGGED = re.compile(r"[-+=_]([^\s<>,;:\"()@]{4,64})@([A-Za-z0-9.-]+)")
+"""A tag and the domain of its address, wherever it stands; bounded (RFC 5321, section 4.5.3.1.1), so in linear time."""
 _PARTS = re.compile("[-+=_]")
 
 
-def may_be_tagged(text: str) -> bool:
-    """Whether a header or an address holds a character that begins a tag."""
-    return not MARKS.isdisjoint(text)
+def tags(texts: Iterable[str], hosts: str) -> list[tuple[str, str]]:
+    """Tags and domains, lower case, of the addresses in ``texts`` (addresses, or raw values of headers).
 
-
-def namer(addresses: Iterable[str], domains: Iterable[str]) -> tuple[str, str] | None:
-    """The first address, and the first of ``domains`` that a tag in it names; None if there is none.
-
-    ``addresses`` lower case; ``domains`` registered domains.  A word of a tag names a domain whose first label it is,
-    or where one of the two begins with the other and has five letters or more.  An address within the domain itself
-    was not given away.
+    Only those of which a word, as far as it must, stands somewhere in ``hosts``.
     """
-    for address in addresses:
-        local, _, domain = address.rpartition("@")
-        words = [word for word in _PARTS.split(local[:LONGEST])[1:] if len(word) >= SHORTEST]
-        if not words:
-            continue
-        for owner in domains:
-            label = owner.partition(".")[0]
-            if domain != owner and not domain.endswith("." + owner) and any(_names(word, label) for word in words):
-                return address, owner
-    return None
+    found = [pair for text in texts for pair in TAGGED.findall(text.lower())]
+    return [
+        (tag, domain.rstrip("."))
+        for tag, domain in found
+        if any(word[:SHORTEST] in hosts for word in _PARTS.split(tag) if len(word) >= SHORTEST)
+    ]
+
+
+def namer(tag: str, domain: str, owners: Iterable[str]) -> str:
+    """The first of ``owners``, registered domains, that the tag of an address at ``domain`` names; ``""`` if none.
+
+    A word of a tag names an owner whose first label it is, or where one of the two begins with the other and has five
+    letters or more.  An address within the owner's own domain was not given away.
+    """
+    words = [word for word in _PARTS.split(tag) if len(word) >= SHORTEST]
+    for owner in owners if words else ():
+        label = owner.partition(".")[0]
+        if any(_names(word, label) for word in words) and domain != owner and not domain.endswith("." + owner):
+            return owner
+    return ""
 
 
 def _names(word: str, label: str) -> bool:

@@ -14,7 +14,7 @@ from ..message import Address, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._hosts import FREEMAIL, brand_in, disguise, domain_of, may_name_brand, registered_domain
-from ._subaddress import may_be_tagged, namer
+from ._subaddress import TAGGED, namer, tags
 from ._text import mixed_word, quote
 
 LONGEST = 300
@@ -163,28 +163,30 @@ def _envelope_differs(sender: _Sender) -> Symbol | None:
 
 def _tagged(sender: _Sender) -> Symbol | None:
     """`ada+shop@example.org` gets a mail of shop.example: strangers do not know such an address, let alone for whom."""
-    found = namer(_reached(sender), _sources(sender))
-    if found is None:
-        return None
-    address, owner = found
-    return Symbol("RECIPIENT_TAGGED", evidence=f"the mail went to {quote(address)} and is from {quote(owner)}")
+    hosts = sender.domain + "".join([link.host for link in sender.message.links[:SOURCES]])
+    for tag, domain in tags(_reached(sender)[:FEW], hosts):
+        if owner := namer(tag, domain, _sources(sender)):
+            evidence = f"the mail went to an address with the tag {quote(tag)} and is from {quote(owner)}"
+            return Symbol("RECIPIENT_TAGGED", evidence=evidence)
+    return None
 
 
-def _reached(sender: _Sender) -> list[str]:
+def _reached(sender: _Sender) -> Sequence[str]:
     """Whom the mail reached: by the envelope, and only without one by what its header says, which anybody can write."""
     if sender.envelope.rcpt_to:
-        return [address.lower() for address in sender.envelope.rcpt_to[:FEW]]
-    message = sender.message
-    return [to.address.lower() for name in _REACHED for to in message.addresses(name)[:FEW]]
+        return sender.envelope.rcpt_to
+    known = sender.message.root.block.by_name.get
+    return (*known("delivered-to", ()), *known("x-original-to", ()), *known("to", ()))
 
 
-def _sources(sender: _Sender) -> list[str]:
+def _sources(sender: _Sender) -> Iterator[str]:
     """Registered domains of the From address and of links; those that give mailboxes to everybody are nobody's."""
-    links = [registered_domain(link.host) for link in sender.message.links[:SOURCES]]
-    return [domain for domain in dict.fromkeys((sender.org, *links)) if domain and domain not in FREEMAIL]
+    if sender.domain not in FREEMAIL:
+        yield sender.org
+    for link in sender.message.links[:SOURCES]:
+        if link.host not in FREEMAIL:
+            yield registered_domain(link.host)
 
-
-_REACHED = ("delivered-to", "x-original-to", "to")
 
 _Rule = Callable[[_Sender], Symbol | None]
 _RULES: tuple[_Rule, ...] = (
@@ -225,9 +227,7 @@ def _suspected_of_envelope(sender: _Sender) -> Iterator[_Rule]:
     """Those that compare with the envelope, or with what its header says of it."""
     if sender.envelope.mail_from:
         yield _envelope_differs
-    block = sender.message.root.block
-    reached = sender.envelope.rcpt_to or [value for name in _REACHED for value in block.values(name)]
-    if any(map(may_be_tagged, reached)) or not block.plain:
+    if TAGGED.search(" ".join(_reached(sender))):
         yield _tagged
 
 
