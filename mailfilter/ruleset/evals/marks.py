@@ -147,10 +147,39 @@ def _fake_aol(facts: Facts) -> bool:
     return bool(_AOL_HOST.search(received)) and not _AOL_MARKS.search(received)
 
 
+_JUNO_STEPS = (
+    re.compile("from"), re.compile(r"\b(?:juno|untd)\.com"), re.compile(rf"[\[(]{_ADDRESS}[\])]"), re.compile("by"),
+)  # fmt: skip
+_JUNO_COOKIE = re.compile(r" cookie\.(?:juno|untd)\.com ")
+
+
+def _forged_juno(facts: Facts) -> bool:
+    """From Juno without what Juno leaves: where the mail was written, a hop of its own and its program's name."""
+    if not re.search(r"\bjuno\.com\Z", first(facts, "From:addr"), re.I) or gated(facts):
+        return False
+    if not facts.field("X-Originating-IP"):
+        return True
+    received = facts.field("Received") or ""
+    hop = _JUNO_COOKIE.search(received) or any(_in_order(line, _JUNO_STEPS) for line in received.split("\n"))
+    return not hop or "Juno " not in (facts.field("X-Mailer") or "")
+
+
+def _in_order(line: str, steps: Sequence[re.Pattern[str]]) -> bool:
+    """Whether a line holds one after the other."""
+    at = 0
+    for step in steps:
+        match = step.search(line, at)
+        if match is None:
+            return False
+        at = match.end()
+    return True
+
+
 FUNCTIONS: dict[str, Query[Any]] = {
     "check_for_fake_aol_relay_in_rcvd": flag(_fake_aol),
     "check_for_forged_gmail_received_headers": flag(_forged_gmail),
     "check_for_forged_hotmail_received_headers": Query(hotmail, lambda arguments: "forged".__eq__),
+    "check_for_forged_juno_received_headers": flag(_forged_juno),
     "check_for_no_hotmail_received_headers": Query(hotmail, lambda arguments: "absent".__eq__),
     "check_for_to_in_subject": Query(addressed, _in_subject),
     "check_ratware_name_id": flag(_named_id),

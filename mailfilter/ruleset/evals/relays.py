@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from ..facts import Facts
@@ -70,8 +71,44 @@ def _came_from(domain: str, signs: str) -> Callable[[Facts], bool]:
     return forged
 
 
+_HOST = re.compile(r"\w[\w.-]+\.\w+\Z")
+_SHORT_TOP = re.compile(r"\S{3,}|ie|fr|de")
+_SAME = {("msn.com", "hotmail.com")}
+
+
+def _site(name: str) -> str:
+    """The last two labels of a host's name, or three where the last is short."""
+    labels = name.lower().split(".")
+    if not re.search("[a-z]", name, re.I):
+        return name
+    if len(labels) > 1 and _SHORT_TOP.search(labels[-1]):
+        return ".".join(labels[-2:])
+    return ".".join(labels[-3:])
+
+
+def trail_breaks(facts: Facts) -> int:
+    """How many hops bear the name of another site than the hop above them says that it took the mail from."""
+    hops = facts.relays.untrusted
+    count = 0
+    for hop, below in pairwise(hops):
+        taken, by = _site(hop.rdns), _site(below.by)
+        itself = hop.ip == "127.0.0.1" and taken in ("localhost", "localhost.localdomain")
+        if itself or taken == by or (by, taken) in _SAME or not _is_host(taken) or not _is_host(by):
+            continue
+        count += 1
+    return count
+
+
+def _is_host(name: str) -> bool:
+    return len(name) <= _LONGEST_HOST and _HOST.match(name) is not None
+
+
+_LONGEST_HOST = 255
+
+
 FUNCTIONS: dict[str, Query[Any]] = {
     "check_all_trusted": flag(_all_trusted),
+    "check_for_forged_received_trail": Query(trail_breaks, lambda arguments: lambda count: count > 1),
     "check_for_forged_yahoo_received_headers": flag(_came_from(r"yahoo\.com", _YAHOO)),
     "check_for_forged_eudoramail_received_headers": flag(_came_from(r"eudoramail\.com", r"by \S*whowhere\.com;")),
     "check_mailfrom_matches_rcvd": flag(_mailfrom_matches_rcvd),
