@@ -253,6 +253,18 @@ static int32_t match_at(Run *r, int32_t at)
     }
 }
 
+/* A match starts with so many octets of the set `first`: the place itself, or the one after the last octet of these
+ * that is not of the set.  Looked at from behind, most of a text is passed over. */
+static int32_t past_breaks(const Run *r, int32_t at, int32_t first, int32_t least)
+{
+    if (least > r->stop - at)
+        return r->stop + 1;
+    for (int32_t last = at + least - 1; last >= at; last--)
+        if (!is_in(r, first, r->text[last]))
+            return last + 1;
+    return at;
+}
+
 /* The next place from which a match may start: an octet of the set `first` (-1: any), at the start of the text or of
  * a line where the pattern wants that; past the end if there is none. */
 static int32_t next_start(const Run *r, int32_t at, int32_t first, int32_t anchor)
@@ -301,6 +313,15 @@ PyObject *kernel_find(PyObject *self, PyObject *args)
     int32_t at = (int32_t)start, found = 0;
     for (;;) {
         at = next_start(&r, at, head[2], head[3]);
+        if (head[4] > 0 && head[2] >= 0 && at <= r.stop) {
+            int32_t after = past_breaks(&r, at, head[2], head[4]);
+            if (after != at) {
+                at = after;
+                r.steps--;
+                if (at <= r.stop)
+                    continue;
+            }
+        }
         if (at > r.stop)
             return PyLong_FromLong(most == 1 ? NONE : found);
         r.steps--;

@@ -23,6 +23,7 @@ from .groups import FirstLook, Target
 from .literals import required
 from .patterns import Pattern
 from .pieces import halves
+from .program import run_ahead
 from .progress import Progress
 from .relax import relaxed
 from .spelling import Text, spelled
@@ -39,6 +40,8 @@ FORMS = 6
 """Counts changes of how forms are written: what was chosen before such a change is not used."""
 LARGE = 800
 """Characters of a pattern from which on hyperscan may not take it."""
+LONG_RUN = 200
+"""Octets of one class at the start of a pattern from which on the kernel's matcher is quicker."""
 MAX_TABLE = 2_500
 """Characters of a form that goes into a table of states."""
 MIN_SCREEN = 8
@@ -123,6 +126,9 @@ class Compiler:
         """Patterns in the form that is to be tried, those without one left out."""
         found = []
         for number, pattern in patterns:
+            if native is not None and run_ahead(pattern.exact, pattern.flags) >= LONG_RUN:
+                left_out.append(number)
+                continue
             pieces = self.pieces(pattern, targets[number].text)
             for piece in pieces:
                 candidate = Candidate(number, self.choices, piece, targets[number].text, len(pieces) == 1)

@@ -30,6 +30,8 @@ _PLACES = {
 _IN_LINES = {"AT_BEGINNING": _LINE_START, "AT_END": _LINE_END}
 _SWITCH = re.compile(rb"(?<=[^\\])\(\?([ims]+)\)((?:[^()|\[\]\\]|\\.)*)\)", re.S)
 """Flags from some place to the end of a group without alternatives, which Python's own parser does not take."""
+_RUN = re.compile(rb"\^?(?:\[[^\]]*\]|\\?.)\{\d")
+"""What a pattern may start with that starts with a run of a class."""
 Search = Callable[[bytes, bytes, int, int, int, int], "int | None"]
 find: Search | None = native.find if native else None
 """The matcher (program, text, start, stop, steps, most), `None` where there is no kernel."""
@@ -59,6 +61,12 @@ def _simpler(pattern: bytes) -> bytes:
     return _SWITCH.sub(rb"(?\1:\2))", pattern)
 
 
+def run_ahead(pattern: bytes, flags: str) -> int:
+    """How many octets of one class a match starts with: where that is many, most of a text is passed over."""
+    written = program(pattern, flags) if _RUN.match(pattern) else None
+    return int(struct.unpack_from("=5i", written)[4]) if written else 0
+
+
 class _Assembler:
     """Writes a program, element by element."""
 
@@ -80,7 +88,16 @@ class _Assembler:
         self.put(MATCH)
         self.hurry()
         anchor = self.code[0][1] if self.code[0][:1] == [AT] and self.code[0][1] in (_START, _LINE_START) else -1
-        numbers = [len(self.code), len(self.sets), start, anchor, 0, *(number for one in self.code for number in one)]
+        run = self.code[anchor >= 0]
+        least = run[2] if run[0] in (GREEDY, POSSESSIVE) and run[1] == start and run[2] >= 2 else 0
+        numbers = [
+            len(self.code),
+            len(self.sets),
+            start,
+            anchor,
+            least,
+            *(number for one in self.code for number in one),
+        ]
         sets = [sum(1 << code for code in codes).to_bytes(32, "little") for codes in self.sets]
         return struct.pack(f"={len(numbers)}i", *numbers) + b"".join(sets)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfilter.ruleset.patterns import translate
-from mailfilter.ruleset.program import find, program
+from mailfilter.ruleset.program import find, program, run_ahead
 
 pytestmark = pytest.mark.skipif(find is None, reason="needs the C kernel")
 
@@ -58,6 +58,20 @@ def test_it_finds_what_regex_finds(source: str, flags: str, text: bytes, before:
     if counted is not None:
         found = find(counted, text, 0, len(text), 20_000, 0)
         assert found is None or found == len(compiled.findall(text))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([rb"^[^\r\n]{9}", rb"^[^\n]{7,}b", rb"\W{5}", rb"^[^a-z]{6,9}$", rb"[^\na]{8}(?=b)"]),
+    st.sampled_from(["", "m"]),
+    st.lists(st.sampled_from([b"aaa", b"b", b"\n", b"\r", b" -", b"BBBB", b"...."]), max_size=40).map(b"".join),
+)
+def test_long_runs_are_looked_for_from_behind(pattern: bytes, flags: str, text: bytes) -> None:
+    assert run_ahead(pattern, flags) >= 5
+    compiled = regex.compile(pattern, regex.V1 | sum(FLAGS[flag] for flag in flags))
+    match = compiled.search(text)
+    assert find(program(pattern, flags), text, 0, len(text), 50_000, 1) == (match.end() if match else -1)
+    assert find(program(pattern, flags, True), text, 0, len(text), 50_000, 0) == len(compiled.findall(text))
 
 
 def test_steps_are_limited() -> None:
