@@ -173,8 +173,8 @@ def _undated(line: str) -> str:
 
 def _from(line: str, told: Told) -> Relay | None:
     """A line that starts with ``from ``, which is cut off."""
-    for trigger, hop_of, _ in SHAPES:
-        if trigger in line and (hop := hop_of(line, told)) is not None:
+    for shapes in SHAPES:
+        if shapes.trigger in line and (hop := shapes.hop(line, told)) is not None:
             return hop
     if " by " in line and any(shape.match(line) for shape in NO_HOP):
         return IGNORED

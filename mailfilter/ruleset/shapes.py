@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from .received import FETCHED, IGNORED, IP, Relay, Told, clean, made
 
@@ -18,35 +19,38 @@ _SUB_HELO, _SUB_IDENT = re.compile(r"helo=(\S+)"), re.compile(r"ident=(\S+)")
 Make = Callable[[re.Match[str], Told], Relay]
 
 
-class Shape(NamedTuple):
-    """One form of a Received line and how a hop is made of it."""
+class Shape:
+    """One form of a Received line and how a hop is made of it; compiled when a line has it."""
 
-    pattern: re.Pattern[str]
-    make: Make
+    def __init__(self, source: str, make: Make) -> None:
+        self.source = source
+        self.make = make
 
-
-class Shapes(NamedTuple):
-    """Shapes that are tried in order where a text is in the line."""
-
-    trigger: str
-    hop: Callable[[str, Told], Relay | None]
-    """What the first of the shapes that a line has makes of it, `None` if it has none of them."""
-    shapes: tuple[Shape, ...]
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What matches the line without ``from``."""
+        return re.compile(self.source)
 
 
-def _shapes(trigger: str, *shapes: Shape) -> Shapes:
-    first = re.compile("|".join(f"(?:{_bare(shape.pattern.pattern)})()" for shape in shapes)).match
-    forms = [(shape.pattern.match, shape.make) for shape in shapes]
+class Shapes:
+    """Shapes that are tried in order where a text is in the line; compiled when such a line comes."""
 
-    def hop(line: str, told: Told) -> Relay | None:
-        found = first(line)
+    def __init__(self, trigger: str, *shapes: Shape) -> None:
+        self.trigger = trigger
+        self.shapes = shapes
+
+    @cached_property
+    def _first(self) -> Callable[[str], re.Match[str] | None]:
+        return re.compile("|".join(f"(?:{_bare(shape.source)})()" for shape in self.shapes)).match
+
+    def hop(self, line: str, told: Told) -> Relay | None:
+        """What the first of the shapes that a line has makes of it, `None` if it has none of them."""
+        found = self._first(line)
         if found is None:
             return None
-        match_form, make = forms[(found.lastindex or 1) - 1]
-        match = match_form(line)
-        return make(match, told) if match else None
-
-    return Shapes(trigger, hop, shapes)
+        shape = self.shapes[(found.lastindex or 1) - 1]
+        match = shape.pattern.match(line)
+        return shape.make(match, told) if match else None
 
 
 def _bare(pattern: str) -> str:
@@ -95,7 +99,7 @@ def _shape(pattern: str, make: Make = _plain) -> Shape:
         name = match[1]
         return IP if name == "IP" else f"(?P<{name}>{IP if name == 'ip' else _SPACELESS})"
 
-    return Shape(re.compile(re.sub(r"(?<!\?P)<(ip|rdns|helo|both|by|IP)>", spell, pattern)), make)
+    return Shape(re.sub(r"(?<!\?P)<(ip|rdns|helo|both|by|IP)>", spell, pattern), make)
 
 
 _QMAIL = r"(?: \(envelope-sender <\S+>\))? by (?P<by>\S+)(?: \(.+\))* with (?:.* )?(?:SMTP|QMQP)(?! id )"
@@ -109,35 +113,35 @@ SHOUTED = re.compile(
 )
 NAVGW = re.compile(rf"(?P<helo>\S*) \[(?P<ip>{IP})\]\) by (?P<by>\S+) \(NAVGW .*?\) with ")
 SHAPES: Sequence[Shapes] = (
-    _shapes("authenticated user ", _shape(r".*?<ip>\b(?![.-]).{10,80}by (?P<by>\S+) with HTTP")),
-    _shapes("with HTTP (WebMailUI)", _shape(r".*?<ip> by <by> \(<IP>\) with HTTP \(WebMailUI\)")),
-    _shapes(" SMTPSVC",
+    Shapes("authenticated user ", _shape(r".*?<ip>\b(?![.-]).{10,80}by (?P<by>\S+) with HTTP")),
+    Shapes("with HTTP (WebMailUI)", _shape(r".*?<ip> by <by> \(<IP>\) with HTTP \(WebMailUI\)")),
+    Shapes(" SMTPSVC",
         _shape(r"(?P<helo>\S*) \(\[<ip>\][^)]{0,40}\) by <by> with Microsoft SMTPSVC"),
         _shape(r"mail pickup service by \S+ with Microsoft SMTPSVC\Z", _ignore),
     ),
-    _shapes(" with M", _shape(_EXCHANGE.replace("WITH", "Microsoft SMTP Server"))),
-    _shapes(" with mapi id", _shape(_EXCHANGE.replace("WITH", "mapi id"))),
-    _shapes("[XMail ", _shape(
+    Shapes(" with M", _shape(_EXCHANGE.replace("WITH", "Microsoft SMTP Server"))),
+    Shapes(" with mapi id", _shape(_EXCHANGE.replace("WITH", "mapi id"))),
+    Shapes("[XMail ", _shape(
         r"<helo> \((?P<ip>\[?<IP>\]?)(?::\d+)\) by <by>(?: \(\S+\))? with \[XMail.* id <(?P<id>\S+)>.*? from <(?P<envfrom>\S+)>")),  # noqa: E501
-    _shapes("(ecelerity",
+    Shapes("(ecelerity",
         _shape(r"\(\[<ip>:\d+\] helo=<helo>\) by <by> "),
         _shape(r"\S+ \(\[<ip>:\d+\]\) by <by> "),
     ),
-    _shapes("Exim",
+    Shapes("Exim",
         _shape(r".*\bwith local(?:-\S+)? ", _ignore),
         _shape(r"\[<ip>\] \((?P<sub>.*?)\) by <by> "),
         _shape(r"<both> \(\[<ip>\](?P<sub>.*?)\) by <by> "),
         _shape(r"<both> \[<ip>\](?::\d+)? by <by> "),
         _shape(r"<rdns> (?:.*\((?P<helo>\S+)\) )?.*?\[<ip>(?:\.\d+)?\] (?:.*?by <by> )?"),
     ),
-    _shapes(" (Postfix) with",
+    Shapes(" (Postfix) with",
         _shape(r"<helo> \(<rdns> \[<ip>\]\) by <by> "),
         _shape(r"<helo> \(<rdns>\[<ip>\]\) by <by> "),
     ),
-    _shapes("(Scalix SMTP Relay", _shape(r"<helo> \( ?<ip>\) by <by>")),
-    _shapes(" (Lotus Domino ", _shape(r"<helo> \(\[<ip>\]\) by <by> \(Lotus")),
-    _shapes("with HTTP", _shape(r"<ip> \(\[<IP>\]\) by <by>")),
-    _shapes("",
+    Shapes("(Scalix SMTP Relay", _shape(r"<helo> \( ?<ip>\) by <by>")),
+    Shapes(" (Lotus Domino ", _shape(r"<helo> \(\[<ip>\]\) by <by> \(Lotus")),
+    Shapes("with HTTP", _shape(r"<ip> \(\[<IP>\]\) by <by>")),
+    Shapes("",
         _shape(r"(?!.* by \S+ \(qmail-\S+\) with )<helo> \(<rdns> \[<ip>\].*\) by <by> \(", _with_ident),
         _shape(r"<helo> \(<rdns> \[<ip>\]\) by <by> with \S+ \("),
         _shape(r"<rdns> \(\[<ip>\] helo=<helo>\) by <by> with "),
@@ -145,16 +149,16 @@ SHAPES: Sequence[Shapes] = (
         _shape(r"<helo> \((?P<rdns>\S+\.\S+)\[<ip>\]\) by <by> "),
         _shape(r"<helo> \((?P<ident>\S*)@\[<ip>\].*\) by <by> \("),
     ),
-    _shapes(".hotmail.msn.com ", _shape(r"(?:(?P<ip><IP>) )?.*by (?P<by>\S+\.hotmail\.msn\.com) ")),
-    _shapes("LO ",
+    Shapes(".hotmail.msn.com ", _shape(r"(?:(?P<ip><IP>) )?.*by (?P<by>\S+\.hotmail\.msn\.com) ")),
+    Shapes("LO ",
         _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>\S*)\) \(<ip>\) by <by> \(qpsmtpd/\S+\) with (?:ESMTP|SMTP)"),
         _shape(r"<rdns> \(LHLO (?P<helo>\S*)\) \(<ip>\) by <by> with LMTP"),
         _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>\S*)\) \[<ip>\] by <by> \([^)]+\) with (?:ESMTP|SMTP)"),
         _shape(r"<rdns> \((?:HELO|EHLO) (?P<helo>[^ ()]*)\) \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL),
     ),
-    _shapes(" via smtpd ", _shape(r"<helo> \(\[<ip>\]\) by <by> via smtpd \(for \S+\) with SMTP\(")),
-    _shapes(" with ", _shape(r"<both> \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL)),
-    _shapes("",
+    Shapes(" via smtpd ", _shape(r"<helo> \(\[<ip>\]\) by <by> via smtpd \(for \S+\) with SMTP\(")),
+    Shapes(" with ", _shape(r"<both> \((?:(?P<ident>\S*)@)?\[?<ip>\]?\)" + _QMAIL)),
+    Shapes("",
         _shape(r"\[<ip>\] by <by> via HTTP\Z"),
         _shape(r"\S+ \( \[<ip>\]\).*? by <by> "),
         _shape(r"\((?P<helo>\S+) \[<ip>\]\) by <by> "),

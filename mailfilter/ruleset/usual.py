@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 
 from .received import FETCHED, Relay
 
@@ -30,8 +31,18 @@ _POSTFIX_TLS = (
 _UNUSUAL = ("exim", "smtpsvc", "hotmail.msn", "envelope-", "return-path", " id (", " by id ", " by by ")
 
 
-def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
-    return re.compile(rf"from ({_NAME}) {text};?\n?\Z", re.A).match
+class Form:
+    """One form of a line, tried where a text is in it; compiled when such a line comes."""
+
+    def __init__(self, trigger: str, make: Callable[[re.Match[str]], Relay | None], *pieces: str) -> None:
+        self.trigger = trigger
+        self.make = make
+        self._source = "".join(pieces)
+
+    @cached_property
+    def match(self) -> Callable[[str], re.Match[str] | None]:
+        """Fits the whole line."""
+        return re.compile(rf"from ({_NAME}) {self._source};?\n?\Z", re.A).match
 
 
 def _is_usual(line: str, *expected: str) -> bool:
@@ -89,36 +100,31 @@ def _taken(match: re.Match[str]) -> Relay | None:
     return FETCHED if _is_usual(match[0]) else None
 
 
-_FORMS: tuple[tuple[str, Callable[[str], re.Match[str] | None], Callable[[re.Match[str]], Relay | None]], ...] = (
-    (" (Exim ", _pattern(
-        rf"\({_BRACKETED}(?: helo=({_NAME}))?\) by ({_NAME}) with (smtps?|esmtps?a?)(?: \(TLS[\w.]+\) tls [\w-]+)?"
-        r" \(Exim [\w.-]+(?: #\d+)?(?: \([A-Z][a-z]+\))?\)"
-        rf"{_SENDER}{_ID}(?: for [\w.@+=-]+|{_FOR}){_DATE}"
-    ), _by_exim),
-    ("]", _pattern(
-        rf"\((?:(?!softdnserr )(?:(?:IDENT:)?([A-Za-z\d._-]+)@)?({_NAME})(\.?) )?{_BRACKETED}( \(may be forged\))?\)"
-        rf"({_POSTFIX_TLS})? by ({_NAME})(?: \((Postfix|\d[A-Za-z\d./+-]*)\))? with (SMTPS?|ESMTPS?A?|QMQP)(?:{_ID})?"
-        rf"(?: \({_CIPHER}(?: verify=\w+)?\))?{_FOR}(?: \(Google Transport Security\)| \({_CIPHER}\))?{_DATE}{_SENDER}"
-    ), _handed),
-    ("LO ", _pattern(
-        rf"\((?:HELO|EHLO) ({_NAME})\) \(({_DOTTED})\) by ({_NAME}) with (?:E?SMTP|QMQP){_DATE}"
-    ), _greeted),
-    ("(fetchmail-", _pattern(
-        rf"\[{_DOTTED}\] by {_NAME} with (?:IMAP|POP3) \(fetchmail-[\d.]+\) for [\w.@-]+ \(\w+-drop\){_DATE}"
-    ), _taken),
-    (" (", _pattern(
-        rf"\(({_DOTTED}|{_SIX})\) by ({_NAME})(?: \((?:{_DOTTED}|{_SIX})\))? with (SMTP|ESMTPS?A?|QMQP|HTTPS?"
-        rf"|Microsoft SMTP Server(?: \(version=\w+, cipher=\w+\))?)(?:{_ID})?(?: via Frontend Transport)?{_FOR}{_DATE}"
-    ), _named),
+_FORMS = (
+    Form(" (Exim ", _by_exim,
+         rf"\({_BRACKETED}(?: helo=({_NAME}))?\) by ({_NAME}) with (smtps?|esmtps?a?)(?: \(TLS[\w.]+\) tls [\w-]+)?",
+         rf" \(Exim [\w.-]+(?: #\d+)?(?: \([A-Z][a-z]+\))?\){_SENDER}{_ID}(?: for [\w.@+=-]+|{_FOR}){_DATE}"),
+    Form("]", _handed,
+         rf"\((?:(?!softdnserr )(?:(?:IDENT:)?([A-Za-z\d._-]+)@)?({_NAME})(\.?) )?{_BRACKETED}( \(may be forged\))?\)",
+         rf"({_POSTFIX_TLS})? by ({_NAME})(?: \((Postfix|\d[A-Za-z\d./+-]*)\))? with (SMTPS?|ESMTPS?A?|QMQP)",
+         rf"(?:{_ID})?(?: \({_CIPHER}(?: verify=\w+)?\))?{_FOR}(?: \(Google Transport Security\)| \({_CIPHER}\))?",
+         _DATE, _SENDER),
+    Form("LO ", _greeted,
+         rf"\((?:HELO|EHLO) ({_NAME})\) \(({_DOTTED})\) by ({_NAME}) with (?:E?SMTP|QMQP){_DATE}"),
+    Form("(fetchmail-", _taken,
+         rf"\[{_DOTTED}\] by {_NAME} with (?:IMAP|POP3) \(fetchmail-[\d.]+\) for [\w.@-]+ \(\w+-drop\){_DATE}"),
+    Form(" (", _named,
+         rf"\(({_DOTTED}|{_SIX})\) by ({_NAME})(?: \((?:{_DOTTED}|{_SIX})\))? with (SMTP|ESMTPS?A?|QMQP|HTTPS?",
+         rf"|Microsoft SMTP Server(?: \(version=\w+, cipher=\w+\))?)(?:{_ID})?(?: via Frontend Transport)?{_FOR}",
+         _DATE),
 )  # fmt: skip
-"""What must be in the line, the whole line, and what is made of it."""
 
 
 def usual(line: str) -> Relay | None:
     """The hop of a line with single blanks that has one of the usual forms, `None` for others."""
     if not line.startswith("from "):
         return None
-    for trigger, match_form, make in _FORMS:
-        if trigger in line and (match := match_form(line)):
-            return make(match)
+    for form in _FORMS:
+        if form.trigger in line and (match := form.match(line)):
+            return form.make(match)
     return None
