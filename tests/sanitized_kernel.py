@@ -15,12 +15,19 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ("-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _BITS = (b"<", b">", b'"', b"'", b"=", b"\n", b"\xff", b"&", b"")
+PATTERNS = (
+    rb"^From:[^\n]*<([^>\n]+)>(?:[^\n]+\n+)*?To:[^\n]*\1", rb"^[^\r\n]{200,}", rb"(?<!\w)(?:a|ab)++(?=c|d)",
+    rb"\b\w{3,9}?\s*$", rb"(?>https?)://(?!www)[^\s\"'>]{4,60}", rb"(?:<[^>]*>\s*){3,}?\S", rb"(?:&#?\w+;?){2,9}",
+)  # fmt: skip
+"""Patterns as the kernel's matcher gets them."""
+WORDS = (rb"\bv[^a-z]{0,3}[i1!][^a-z]{0,3}a[^a-z]{0,3}g", rb"(?:^|\s)[ck][a4]s[i1]n[o0]\b", rb"[s5](?:e|&#\d\d;)x")
+"""And as a table of states does."""
 BUILT = "MAILFILTER_SANITIZED_KERNEL"
 
 
@@ -78,6 +85,27 @@ def mails(args: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
         yield f"{name} changed", bytes(changed)
 
 
+def patterns() -> Callable[[bytes], None]:
+    """What looks for patterns of rules in a text, by programs and by a table of states."""
+    from mailfilter.ruleset.automaton import Automaton, Places
+    from mailfilter.ruleset.program import find, program
+
+    assert find is not None
+    programs = [program(pattern, "ims") or b"" for pattern in PATTERNS]
+    places = Places()
+    for pattern in WORDS:
+        places.add(pattern, "im", 0)
+    table = Automaton(places)
+
+    def run(text: bytes) -> None:
+        for written in programs:
+            find(written, text, 0, len(text), 20_000, 1)
+            find(written, text, len(text) // 3, len(text) // 2, 2_000, 0)
+        table.scan(text[:20_000])
+
+    return run
+
+
 def main() -> int:
     """Build and start again, or read."""
     parser = argparse.ArgumentParser()
@@ -97,11 +125,13 @@ def main() -> int:
     from mailfilter.ruleset.uris import UriFinder
 
     assert kernel.native is not None
+    look = patterns()
     chain, finder, count = FilterChain(stateless=True), UriFinder(Domains(frozenset(), frozenset())), 0
     for _, raw in mails(args):
         message = Message(raw)
         facts = Facts(message, finder)
         _ = message.readings(), chain.check(message), facts.fields, facts.paragraphs, facts.uris, html_facts(facts)
+        look(raw)
         count += 1
     print(f"{count} mails, no fault")
     return 0
