@@ -7,12 +7,10 @@ all other rules, kind by kind, as in SpamAssassin; a rule of which a template ha
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any
 
 import regex
@@ -20,6 +18,7 @@ import regex
 from .charclasses import PatternError
 from .exact import Budget, Exact
 from .facts import Facts
+from .knowntags import is_known, known
 from .literals import required
 from .patterns import translate
 from .rules import Kind, Rule
@@ -31,7 +30,6 @@ Values = dict[str, tuple[bytes, ...]]
 _SOME_VALUE = b"jq" * 50
 """Longer than what is around a template, and not in it."""
 _ORDER = (Kind.HEADER, Kind.MIMEHEADER, Kind.BODY, Kind.URI, Kind.RAWBODY, Kind.FULL)
-_Reverse = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,68 +223,6 @@ def _matches(rule: Rule, exact: Exact, texts: Sequence[bytes], budget: Budget) -
         used = time.thread_time() - start
         budget.spent[rule.name] = budget.spent.get(rule.name, 0.0) + used
         budget.mail -= min(used, left)
-
-
-def _fields(*targets: str) -> Callable[[Facts], list[str]]:
-    return lambda facts: [line for target in targets for line in (facts.field(target) or "").split("\n")]
-
-
-def _backwards(address: str) -> str:
-    try:
-        return ip_address(address).reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
-    except ValueError:
-        return ""
-
-
-def _first_external(facts: Facts) -> Any:
-    found = facts.relays
-    hops = (*found.trusted[found.internal :], *found.untrusted)
-    return hops[0] if hops else None
-
-
-def _last_trusted(facts: Facts) -> Any:
-    return facts.relays.trusted[-1] if facts.relays.trusted else None
-
-
-def _hop(which: Callable[[Facts], Any], word: str, turn: _Reverse = str) -> Callable[[Facts], list[str]]:
-    def values(facts: Facts) -> list[str]:
-        hop = which(facts)
-        return [turn(getattr(hop, word) or "")] if hop is not None else []
-
-    return values
-
-
-_KNOWN: Mapping[str, Callable[[Facts], list[str]]] = {
-    "SENDERDOMAIN": _fields("EnvelopeFrom:first:addr:host"),
-    "AUTHORDOMAIN": _fields("From:addr:host"),
-    "LASTEXTERNALIP": _hop(_first_external, "ip"),
-    "LASTEXTERNALREVIP": _hop(_first_external, "ip", _backwards),
-    "LASTEXTERNALRDNS": _hop(_first_external, "rdns"),
-    "LASTEXTERNALHELO": _hop(_first_external, "helo"),
-    "FIRSTTRUSTEDIP": _hop(_last_trusted, "ip"),
-    "FIRSTTRUSTEDREVIP": _hop(_last_trusted, "ip", _backwards),
-}
-"""Templates that have a value without a rule that captures one."""
-
-
-_ONE = re.compile(r":(?:addr|name|host|domain|ip|revip)\b|EnvelopeFrom\Z")
-"""Fields of which ``HEADER()`` is the first value alone."""
-
-
-def is_known(name: str) -> bool:
-    """Whether a template has a value without a rule that captures one."""
-    return name in _KNOWN or name.startswith("HEADER(")
-
-
-def known(name: str, facts: Facts) -> tuple[bytes, ...]:
-    """The values of a template that no rule captures; none where it has no value in this mail."""
-    if name.startswith("HEADER("):
-        target = name[7:-1].strip()
-        value = facts.field(target) or ""
-        found = [value.partition("\n")[0] if _ONE.search(target) else value]
-    else:
-        found = _KNOWN[name](facts) if name in _KNOWN else []
-    return tuple(dict.fromkeys(text.encode("latin-1", "replace") for text in found if text))
 
 
 def lost(rules: Mapping[str, Rule], running: Mapping[str, Rule], is_off: Callable[[Rule], bool]) -> list[str]:
