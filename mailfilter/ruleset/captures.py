@@ -7,6 +7,7 @@ all other rules, kind by kind, as in SpamAssassin; a rule of which a template ha
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
