@@ -5,9 +5,10 @@ Without ``--odd-even`` a synthetic table of ``--mails`` mails and ``--rules`` ru
 With it, the whole offline chain is tuned and tested on each corpus.  The shipped content model may have been trained
 on that very corpus, so it is not asked: models are trained here with `mailfilter.classifier.train` and nothing but the
 odd lines.  The values of CONTENT_* that the fit sees are cross-fitted (each fold judged by a model of the other
-folds), those on the even lines come from one model of all odd lines.  Weights, limits and their cross-validation see
-odd lines only.  ``fp`` and ``fn`` count mails at or above, and below, the quarantine limit; ``fp_default`` and
-``fn_default`` are the same mails and content model under the points and limits that are shipped.
+folds), those on the even lines come from one model of all odd lines; CONTENT_CERTAIN keeps the points that a model at
+home deserves (`cross_fitting.FIXED`).  Weights, limits and their cross-validation see odd lines only.  ``fp`` and
+``fn`` count mails at or above, and below, the quarantine limit; ``fp_default`` and ``fn_default`` are the same mails
+and content model under the points and limits that are shipped.
 """
 
 from __future__ import annotations
