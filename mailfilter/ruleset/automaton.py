@@ -77,8 +77,8 @@ class Places:
         try:
             parsed, flags = parse(expression, flags)
             part = self._sequence(parsed, flags, before + MAX_PLACES)
-            if part.empty:
-                raise _Unfit("may be empty")
+            if part.empty or any(anchor == _LINE_START for _, anchor in part.last):
+                raise _Unfit("may be empty, or looks at the next line")
             for place, anchor in part.last:
                 after = place if anchor == _FREE else self._new(ALL_CODES, before + MAX_PLACES + 4)
                 if anchor != _FREE:
