@@ -89,7 +89,8 @@ class Exact:
         for letter in self.pattern.flags:
             flags |= _FLAGS[letter]
         try:
-            return regex.compile(self.pattern.exact, flags, cache_pattern=False)
+            # Full case folding, which `regex` does by itself, loses a single octet beyond ASCII.
+            return regex.compile(b"(?-f)" + self.pattern.exact, flags, cache_pattern=False)
         except (regex.error, RecursionError, OverflowError, ValueError, TypeError) as error:
             raise PatternError(str(error)) from None
 

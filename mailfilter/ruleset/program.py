@@ -30,6 +30,8 @@ _PLACES = {
 _IN_LINES = {"AT_BEGINNING": _LINE_START, "AT_END": _LINE_END}
 _SWITCH = re.compile(rb"(?<=[^\\])\(\?([ims]+)\)((?:[^()|\[\]\\]|\\.)*)\)", re.S)
 """Flags from some place to the end of a group without alternatives, which Python's own parser does not take."""
+_ONE_WAY = re.compile(rb"\(\?>|[*+?}]\+")
+"""What matches in the first way that it can: an atomic group, or a repeat that gives nothing back."""
 _RUN = re.compile(rb"\^?(?:\[[^\]]*\]|\\?.)\{\d")
 """What a pattern may start with that starts with a run of a class."""
 Search = Callable[[bytes, bytes, int, int, int, int], "int | None"]
@@ -44,7 +46,7 @@ class _Unknown(Exception):
 def program(pattern: bytes, flags: str, many: bool = False) -> bytes | None:
     """The program of a pattern, `None` if it cannot be one; ``many``: its matches are to be counted."""
     try:
-        parsed, flags = parse(_simpler(pattern), flags)
+        parsed, flags = parse(_simpler(pattern, many), flags)
         if many and not parsed.getwidth()[0]:
             return None
         return _Assembler(parsed, flags).assembled(parsed)
@@ -52,12 +54,14 @@ def program(pattern: bytes, flags: str, many: bool = False) -> bytes | None:
         return None
 
 
-def _simpler(pattern: bytes) -> bytes:
+def _simpler(pattern: bytes, many: bool) -> bytes:
     """The same pattern in fewer steps, its switches as groups.
 
-    Whole lines, one by one, are any text that starts with no line end and ends with one.
+    Whole lines, one by one, are any text that starts with no line end and ends with one: where it matters only that
+    there is a match, for the shortest is tried first.
     """
-    pattern = pattern.replace(rb"(?:[^\x0a]+\x0a+)*", rb"(?:[^\x0a](?s:.*?)\x0a)?")
+    if not many and not _ONE_WAY.search(pattern):
+        pattern = pattern.replace(rb"(?:[^\x0a]+\x0a+)*", rb"(?:[^\x0a](?s:.*?)\x0a)?")
     return _SWITCH.sub(rb"(?\1:\2))", pattern)
 
 
