@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ("-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -28,6 +29,18 @@ PATTERNS = (
 """Patterns as the kernel's matcher gets them."""
 WORDS = (rb"\bv[^a-z]{0,3}[i1!][^a-z]{0,3}a[^a-z]{0,3}g", rb"(?:^|\s)[ck][a4]s[i1]n[o0]\b", rb"[s5](?:e|&#\d\d;)x")
 """And as a table of states does."""
+_PIECES = (
+    "<a href=x>", "</a>", "<a", "<p style=display:none>", "</p>", "<!--", "-->", "<!--[if x]>", "<title>", "</title>",
+    "<script>", "<img src='y' width=1", "<base href=\"z\">", "<font size=", ">", '"', "'", "&#128;", "&amp;",
+    "&#x110000;", "http://h.example/", "www.", "a@b", "from x (y [192.0.2.1])", " ", "\n", "\r\n", "\x1c", "\x1e", "\0",
+    "é", "\u2003", "\u201c", "\U0001f600", "a", "b", "B1",
+)  # fmt: skip
+_PATTERNS = (
+    rb"^(a|b)+?(?=c)(?<!d)[xyz]{2,}(q)\2$",
+    rb"[^\n]{9,}?(?>a+|b)\b",
+    rb"(?:[a-z]{3,}\s*)+(a*?)b\1",
+    rb".*a[^<]*+<",
+)
 BUILT = "MAILFILTER_SANITIZED_KERNEL"
 
 
@@ -106,6 +119,26 @@ def patterns() -> Callable[[bytes], None]:
     return run
 
 
+def functions(native: Any, count: int) -> None:
+    """Functions of the kernel called by themselves: short pieces of HTML, and programs that nobody has written."""
+    from mailfilter.ruleset.program import program
+
+    chance = random.Random(2)
+    written = [program(source, "ims") or b"" for source in _PATTERNS]
+    for _ in range(count):
+        text = "".join(chance.choices(_PIECES, k=chance.choice((1, 2, 3, 8, 30))))
+        raw = text.encode()
+        for name in ("tidy", "plain", "host", "mailbox", "count", "client", "rule_text", "rule_paragraphs"):
+            getattr(native, name)(text)
+        _ = native.walk(text, chance.randrange(4)), native.text_links(text, 9), native.rule_facts(text, {"a": 2})
+        _ = native.squeeze(raw), native.skeleton(raw, 9), native.rule_words(raw), native.link_view(((text,),) * 50)
+        broken = bytearray(chance.choice(written))
+        for _ in range(chance.randrange(4)):
+            broken[chance.randrange(len(broken))] = chance.choice((0, 1, 3, 127, 128, 255))
+        start = chance.randrange(len(raw) + 1)
+        native.find(bytes(broken), raw, start, chance.randrange(start, len(raw) + 1), 2_000, chance.randrange(3))
+
+
 def main() -> int:
     """Build and start again, or read."""
     parser = argparse.ArgumentParser()
@@ -127,6 +160,7 @@ def main() -> int:
     assert kernel.native is not None
     look = patterns()
     chain, finder, count = FilterChain(stateless=True), UriFinder(Domains(frozenset(), frozenset())), 0
+    functions(kernel.native, 10 * args.mutations)
     for _, raw in mails(args):
         message = Message(raw)
         facts = Facts(message, finder)
