@@ -15,6 +15,7 @@ import os
 import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same date in every file, so that equal models are equal bytes."""
 _LARGEST = 1 << 30
 _DAMAGE = (
-    zipfile.BadZipFile, KeyError, ValueError, struct.error, OSError, RecursionError, NotImplementedError,
+    zipfile.BadZipFile, KeyError, ValueError, struct.error, OSError, EOFError, RuntimeError, zlib.error,
 )  # fmt: skip
-"""What reading a damaged container can raise."""
+"""What reading a damaged container can raise; a bit that says that a member is encrypted, a RuntimeError."""
 _AGAIN = "train or install the model again"
 
 

@@ -102,6 +102,16 @@ def test_a_damaged_file_is_refused_in_one_line(
         assert "\n" not in complaint
 
 
+@pytest.mark.parametrize(("at", "value"), [(8, 1), (10, 8)])
+def test_a_member_said_to_be_encrypted_or_compressed_is_damage(at: int, value: int, path: Path, tmp_path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"PK\x01\x02") + at] |= value
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(whole)
+    with pytest.raises(ModelError, match="damaged"):
+        Model.load(broken)
+
+
 def refusal(path: Path) -> str | None:
     try:
         Model.load(path)
