@@ -1,7 +1,7 @@
 """Who claims to have sent the mail, and what does not fit that claim.
 
 Nothing here is proof of a sender (that is SPF, DKIM and DMARC); these are contradictions between what the reader of
-the mail is shown and what stands beneath it, and one agreement: an address that names its sender.
+the mail is shown and what stands beneath it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from ..message import Address, Message
 from ..symbols import Findings, Symbol, declared_by
 from . import Mail
 from ._hosts import FREEMAIL, brand_in, disguise, domain_of, may_name_brand, registered_domain
-from ._subaddress import TAGGED, namer, tags
 from ._text import mixed_word, quote
 
 LONGEST = 300
 """Characters of a display name or subject that are looked at."""
 FEW = 5
 """Recipients that are looked at."""
-SOURCES = 20
-"""Links that are looked at for whom a mail is from."""
 
 _ADDRESS_IN_NAME = re.compile(r"[\w.+-]{1,64}@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 _NOTICE = re.compile(r"microsoft outlook|microsoft exchange|postmaster|mailer-daemon|mail delivery", re.IGNORECASE)
@@ -161,37 +158,10 @@ def _envelope_differs(sender: _Sender) -> Symbol | None:
     return Symbol("ENVELOPE_FROM_DIFFERS", evidence=f"MAIL FROM at {quote(domain)}, From at {quote(sender.domain)}")
 
 
-def _tagged(sender: _Sender) -> Symbol | None:
-    """`ada+shop@example.org` gets a mail of shop.example: strangers do not know such an address, let alone for whom."""
-    hosts = sender.domain + "".join([link.host for link in sender.message.links[:SOURCES]])
-    for tag, domain in tags(_reached(sender)[:FEW], hosts):
-        if owner := namer(tag, domain, _sources(sender)):
-            evidence = f"the mail went to an address with the tag {quote(tag)} and is from {quote(owner)}"
-            return Symbol("RECIPIENT_TAGGED", evidence=evidence)
-    return None
-
-
-def _reached(sender: _Sender) -> Sequence[str]:
-    """Whom the mail reached: by the envelope, and only without one by what its header says, which anybody can write."""
-    if sender.envelope.rcpt_to:
-        return sender.envelope.rcpt_to
-    known = sender.message.root.block.by_name.get
-    return (*known("delivered-to", ()), *known("x-original-to", ()), *known("to", ()))
-
-
-def _sources(sender: _Sender) -> Iterator[str]:
-    """Registered domains of the From address and of links; those that give mailboxes to everybody are nobody's."""
-    if sender.domain not in FREEMAIL:
-        yield sender.org
-    for link in sender.message.links[:SOURCES]:
-        if link.host not in FREEMAIL:
-            yield registered_domain(link.host)
-
-
 _Rule = Callable[[_Sender], Symbol | None]
 _RULES: tuple[_Rule, ...] = (
     _invalid, _other_address, _brand, _recipients_domain, _recipient_in_subject, _lookalike, _mixed_name, _reply_to,
-    _bulk_freemail, _from_is_to, _envelope_differs, _tagged,
+    _bulk_freemail, _from_is_to, _envelope_differs,
 )  # fmt: skip
 
 
@@ -220,19 +190,12 @@ def _suspected(sender: _Sender) -> Iterator[_Rule]:
         yield _bulk_freemail
     if domain and (not block.plain or ((to := block.values("to")) and ("\n" in to[0] or address in to[0].lower()))):
         yield _from_is_to
-    yield from _suspected_of_envelope(sender)
-
-
-def _suspected_of_envelope(sender: _Sender) -> Iterator[_Rule]:
-    """Those that compare with the envelope, or with what its header says of it."""
     if sender.envelope.mail_from:
         yield _envelope_differs
-    if TAGGED.search(" ".join(_reached(sender))):
-        yield _tagged
 
 
 class SenderCheck:
-    """Contradictions, and one agreement, of names, addresses and domains that a mail gives as its sender's."""
+    """Contradictions between the names, addresses and domains that a mail gives as its sender's."""
 
     name = "sender"
     symbols = declared_by("sender")
