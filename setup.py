@@ -8,9 +8,9 @@ from setuptools import Extension, setup
 
 NATIVE = "mailfilter/native"
 NAMES = (
-    "module", "ngrams", "views", "links", "domains", "relations", "headers", "mailboxes", "matcher", "automaton", "tags",
-    "attributes", "anchors", "checks", "hidden", "html", "tidy", "rulehtml", "ruletext", "rulewords", "rulefacts",
-    "rulefields",
+    "module", "ngrams", "views", "links", "domains", "relations", "headers", "mailboxes", "matcher", "automaton",
+    "tags", "attributes", "anchors", "checks", "hidden", "html", "tidy", "rulehtml", "ruletext", "rulewords",
+    "rulefacts", "rulefields",
 )  # fmt: skip
 
 setup(
