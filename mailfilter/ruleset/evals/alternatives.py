@@ -6,7 +6,8 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import filterfalse, islice
+from itertools import compress, filterfalse, islice, repeat
+from operator import not_
 from typing import Any, NamedTuple
 
 from ...mime.part import Part
@@ -36,11 +37,13 @@ class Pair(NamedTuple):
 
         A few of the words that both have mostly tell that too few are left; else all are counted.
         """
-        size = len(self.html_words)
+        size = left = len(self.html_words)
         both = self.html_words & self.text_words
-        some = list(islice(both, FEW))
-        left = size - sum([self.html.count(word) <= self.text.count(word) for word in some])
-        if 100 * left / size > least and len(both) > FEW:
+        for word in islice(both, FEW):
+            left -= self.html.count(word) <= self.text.count(word)
+            if 100 * left / size <= least:
+                return False
+        if len(both) > FEW:
             html, text = Counter(self.html), Counter(self.text)
             left = size - sum([html[word] <= text[word] for word in both])
         return least < 100 * left / size <= most
@@ -80,8 +83,13 @@ def _pair(facts: Facts, parts: Iterable[Part], kinds: dict[Part, str]) -> Pair:
 def _words(pieces: Iterable[str]) -> set[str]:
     """Each piece that holds a letter, a digit or a low line, once."""
     words = set(pieces)
-    odd = [(word, word.strip(_MARKS)) for word in filterfalse(str.isalnum, words)]
-    words -= {word for word, rest in odd if not rest or not (rest.isascii() or _WORD.search(rest))}
+    odd = [*filterfalse(str.isalnum, words)]
+    rests = [*map(str.strip, odd, repeat(_MARKS))]
+    words.difference_update(compress(odd, map(not_, rests)))
+    if not "".join(rests).isascii():
+        words.difference_update(
+            [word for word, rest in zip(odd, rests, strict=True) if not (rest.isascii() or _WORD.search(rest))]
+        )
     return words
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...checks._dates import day_number, parse_date
+from ...kernel import native
 from ..facts import Facts
 from ..received import FETCHED
 from ..relays import parse_received
@@ -12,6 +13,10 @@ from ._common import once
 
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _STAMP = re.compile(rf"\b\d{{1,2}} {_MONTH} \d{{2,4}} \d{{1,2}}:\d\d", re.I)
+_CLOCK = re.compile(r":(?<=[ \d]\d:)\d\d")
+_BEFORE = len("14 May 2024 10")
+_REST = len(":11:12 +0200")
+"""Characters from the first colon of a date in its usual form to its end."""
 _ZONED = re.compile(r":\d\d (?:[+-]\d{2,4}|[A-Z]{1,4})\b")
 _USUAL = re.compile(
     rf";?\s*(?:[A-Za-z]{{2,9}},?\s+)?(\d{{1,2}})\s+({_MONTH})\s+(\d{{4}})"
@@ -30,7 +35,8 @@ def header_date(facts: Facts) -> int | None:
 def _header_date(facts: Facts) -> int | None:
     for name in ("resent-date", "date"):
         for latin1 in facts.index.get(name, ()):
-            time = _usual(latin1, 0)
+            time = native.date(latin1, 0) if native is not None else None
+            time = _usual(latin1, 0) if time is None else time
             time = _read(" ".join(latin1.split())) if time is None else time
             if time is not None:
                 return time
@@ -59,8 +65,19 @@ def _received_dates(facts: Facts) -> list[int]:
 
 def _last(latin1: str) -> int | None:
     """The date behind the first semicolon of a line that has no colon before it: so it is the first date there."""
-    end = latin1.find(";", 0, MAX_LINE)
-    return _usual(latin1, end) if end > 0 and latin1.find(":", 0, end) < 0 else None
+    end, colon = latin1.find(";"), latin1.find(":")
+    if not 0 < end < colon:
+        return None
+    after = colon + _REST
+    if native is not None and after < MAX_LINE and latin1[after : after + 1] in _ENDS:
+        time: int | None = native.date(latin1[end + 1 : after].lstrip(), 0)
+        if time is not None:
+            return time
+    return _usual(latin1, end)
+
+
+_ENDS = frozenset(("", " ", "\r", "\n"))
+"""What may follow the zone of a date for it to be of two digits and two."""
 
 
 def _usual(latin1: str, start: int) -> int | None:
@@ -77,8 +94,12 @@ def _usual(latin1: str, start: int) -> int | None:
 
 
 def _read(text: str) -> int | None:
-    match = _STAMP.search(text)
-    return parse_date(text, match.start()) if match else None
+    """The first date of a text; looked for before what may be a time of day only."""
+    for clock in _CLOCK.finditer(text):
+        match = _STAMP.search(text, max(0, clock.start() - _BEFORE), clock.end())
+        if match:
+            return parse_date(text, match.start())
+    return None
 
 
 def date_difference(facts: Facts) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -47,8 +48,14 @@ _ISO = re.compile(
     r"iso-(?:8859-(?:[1-9]|1[0-6])(?:-[ei])?|2022-(?:kr|cn|cn-ext|jp(?:-[123])?)|10646-ucs-[24]|ir-\d+)\Z", re.I
 )
 _ASCII_GOOD = b"\t\r\n" + bytes(range(0x20, 0x7F))
-_ENTITY = re.compile(rb"&#x[0-9a-f]{4};", re.I)
+_ENTITY = re.compile(rb"&#[xX][0-9A-Fa-f]{4};")
 _FINE = re.compile(r"(?:text|multipart|message)/|application/(?:rtf|x-pkcs7|pkcs7)", re.I)
+
+
+@lru_cache(256)
+def _is_fine(content_type: str) -> bool:
+    """Whether a type is nothing odd within alternatives."""
+    return _FINE.match(content_type) is not None
 
 
 def parts(facts: Facts) -> Parts:
@@ -59,7 +66,7 @@ def parts(facts: Facts) -> Parts:
     for part in facts.message.root.walk():
         if part.content_type == "multipart/alternative":
             found.alternative = True
-            found.not_text |= any(not _FINE.match(child.content_type) for child in part.children)
+            found.not_text |= any(not _is_fine(child.content_type) for child in part.children)
     return found
 
 
@@ -71,6 +78,12 @@ def _longest(raw: bytes) -> int:
     if ends and ends.count(b"\n") == len(ends) == raw.count(b"\n"):
         return max(first, len(raw) - len(ends) * (first + 1))  # lines of one length, as an encoder makes them
     return max(map(len, raw.split(b"\n")))
+
+
+@lru_cache(256)
+def _is_odd(charset: str) -> bool:
+    """Whether a charset has the form of an ISO standard's name and is none."""
+    return bool(_ODD_ISO.match(charset)) and not _ISO.match(charset)
 
 
 def _count(facts: Facts, part: Part, found: Parts) -> None:
@@ -86,9 +99,9 @@ def _count(facts: Facts, part: Part, found: Parts) -> None:
         found.base64_text |= is_text and not part.disposition and charset in ("", "us-ascii")
     elif encoding == "quoted-printable":
         found.quoted_long |= is_text and _longest(raw) >= _LONG
-        found.quoted_needlessly |= _NEEDLESS.search(raw) is not None
+        found.quoted_needlessly = found.quoted_needlessly or _NEEDLESS.search(raw) is not None
     found.attachment |= part.disposition == "attachment"
-    found.odd_iso |= bool(_ODD_ISO.match(charset)) and not _ISO.match(charset)
+    found.odd_iso |= _is_odd(charset)
     if not is_text:
         return
     size = len(raw)
