@@ -173,16 +173,37 @@ def is_fit(expression: bytes, flags: str) -> bool:
     if required(expression, flags) or not places.add(expression, flags, 0) or sum(map(len, places.starts)) > MAX_STARTS:
         return False
     parsed, flags = parse(expression, flags)
-    repeated = [
+    return parsed.getwidth()[0] >= MIN_WIDTH and not any(
+        _most(codes, _LETTERS) or _most(codes, _DIGITS) for codes in _repeated(parsed, flags)
+    )
+
+
+def repeats_words(expression: bytes, flags: str) -> bool:
+    """Whether a pattern demands no text and repeats letters alone: hyperscan follows it through every word."""
+    try:
+        parsed, flags = parse(expression, flags)
+    except FAILURES:
+        return False
+    letters = _LETTERS | {code - 32 for code in _LETTERS}
+    return any(codes <= letters and _most(codes, _LETTERS) for codes in _repeated(parsed, flags)) and not required(
+        expression, flags
+    )
+
+
+def _repeated(parsed: Any, flags: str) -> list[Codes]:
+    """The octets of what a pattern repeats more than twice."""
+    return [
         codes_of(one, codes, flags)
         for name, value in walk(parsed)
         if name in REPEATS and (str(value[1]) == "MAXREPEAT" or value[1] > 2)
         for one, codes in walk(value[2])
         if one in _SINGLE
     ]
-    return parsed.getwidth()[0] >= MIN_WIDTH and not any(
-        len(some & codes) > len(some) // 2 for codes in repeated for some in (_LETTERS, _DIGITS)
-    )
+
+
+def _most(codes: Codes, kind: Codes) -> bool:
+    """Whether more than half of a kind of octets are there."""
+    return len(kind & codes) > len(kind) // 2
 
 
 class _States:

@@ -15,7 +15,7 @@ from typing import Any
 import hyperscan
 
 from ..kernel import native
-from .automaton import FITS, is_fit
+from .automaton import FITS, is_fit, repeats_words
 from .cache import Cache
 from .choices import Choices
 from .databases import FLAGS, Database, Form, Look, Screen, compiled, letters
@@ -139,10 +139,17 @@ class Compiler:
         return found
 
     def _divided(self, entries: Sequence[Candidate], left_out: list[int]) -> list[Database]:
-        """Databases of patterns, large ones apart."""
+        """Databases of patterns, large ones apart, and where there are many, those that slow down all others."""
         light = [one for one in entries if one.length < HEAVY]
         heavy = [one for one in entries if one.length >= HEAVY]
-        return self._databases(light, CHUNK, left_out) + self._databases(heavy, HEAVY_CHUNK, left_out)
+        slow = [one for one in light if one.repeats_words] if len(light) >= FEW else []
+        if slow:
+            light = [one for one in light if not one.repeats_words]
+        return [
+            *self._databases(light, CHUNK, left_out),
+            *self._databases(slow, CHUNK, left_out),
+            *self._databases(heavy, HEAVY_CHUNK, left_out),
+        ]
 
     def pieces(self, pattern: Pattern, text: Text, most: int = MAX_PIECES) -> list[Pattern]:
         """The pattern, or if it could be said exactly but hyperscan does not take it, up to ``most`` that it does."""
@@ -232,6 +239,18 @@ class Candidate:
         known = self._choices.get(key)
         if known is None:
             known = [0] if is_fit(self.form.expression, letters(self.form)) else []
+            self._choices.put(key, known)
+        return bool(known)
+
+    @cached_property
+    def repeats_words(self) -> bool:
+        """Whether hyperscan is in the middle of the form in every word."""
+        if self.form is None:
+            return False
+        key = f"words {self._key}"
+        known = self._choices.get(key)
+        if known is None:
+            known = [0] if repeats_words(self.form.expression, letters(self.form)) else []
             self._choices.put(key, known)
         return bool(known)
 
