@@ -88,7 +88,7 @@ def relays(
             if trust.submission and trust.submits(relay.ip):
                 relay = relay._replace(msa=True)
             if not untrusted:
-                name = relay.rdns if line is None else verified(relay.rdns, line)
+                name = relay.rdns if line is None or not trust else verified(relay.rdns, line)
                 ours = handed_in or bool(relay.auth) or trust.ours(relay.ip, name)
                 if ours or trust.forwards(relay.ip, name):
                     internal += ours and internal == len(trusted)
@@ -117,6 +117,8 @@ def _hops(
 
 def parse_received(line: str) -> Relay | None:
     """The hop that a Received field tells of; `IGNORED`, `FETCHED`, or `None` if it cannot be told."""
+    if line[:1] == "b":
+        return IGNORED  # ``by``, which says nothing of who handed it over
     if len(line) > MAX_LINE or "  " in line:
         line = " ".join(line[:MAX_LINE].split())
     hop = usual(line)

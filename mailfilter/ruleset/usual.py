@@ -58,8 +58,7 @@ def _known(name: str) -> str:
 
 def _handed(match: re.Match[str]) -> Relay | None:
     """Postfix, sendmail, Google: ``helo (name [address]) by host (program) with ESMTP id …``."""
-    *found, sender = match.groups()
-    helo, ident, rdns, dot, ip, forged, tls, by, program, protocol, number = [text or "" for text in found]
+    helo, ident, rdns, dot, ip, forged, tls, by, program, protocol, number, sender = match.groups("")
     if not _is_usual(match[0], "envelope-" if sender else ""):
         return None
     if ident and (dot or program in ("", "Postfix")):
@@ -68,7 +67,7 @@ def _handed(match: re.Match[str]) -> Relay | None:
         return None
     if not rdns and (protocol == "SMTPS" or (protocol in ("SMTP", "QMQP") and not number)):
         rdns = helo  # as qmail writes it, which gives one name only
-    return Relay(ip, _known(rdns), helo, by, ident, sender, number, protocol if protocol[-1] == "A" else "")
+    return Relay(ip, _known(rdns), helo, by, ident, sender or None, number, protocol if protocol[-1] == "A" else "")
 
 
 def _named(match: re.Match[str]) -> Relay | None:
