@@ -142,6 +142,7 @@ class _Assembler:
             self.element(str(name), value)
 
     def element(self, name: str, value: Any) -> None:
+        """One element of the parsed pattern, by its name in `re`'s parser; `_Unknown` where there is no step for it."""
         if name in _SINGLE:
             codes = codes_of(name, value, self.flags)
             self.put(*((CHAR, next(iter(codes))) if len(codes) == 1 else (SET, self.set_of(codes))))
@@ -164,6 +165,7 @@ class _Assembler:
             raise _Unknown(name)
 
     def group(self, value: Any) -> None:
+        """A group, the flags that hold within it, and where it starts and ends if something refers to it."""
         number, added, dropped, items = value
         before = self.flags
         on = {letter for letter, flag in FLAGS if added & flag}
@@ -209,6 +211,7 @@ class _Assembler:
         start[2] = len(self.code)
 
     def repeat(self, name: str, value: Any) -> None:
+        """A repeat: of single octets one step, of a group a loop."""
         low, high, body = value
         most = -1 if str(high) == "MAXREPEAT" else int(high)
         if most == 0:

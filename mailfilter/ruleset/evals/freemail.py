@@ -122,6 +122,7 @@ def _replyto(lists: Lists) -> Query[_Letter]:
         return _Letter(facts, author, reply, author_free, reply_free) if author_free or reply_free else None
 
     def test(arguments: Sequence[str]) -> Callable[[_Letter], bool]:
+        """What a rule asks of a letter; without an argument, that Reply-To is the free mailbox."""
         to_reply = not arguments or arguments[0] == "replyto"
 
         def hits(letter: _Letter) -> bool:

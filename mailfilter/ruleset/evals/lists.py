@@ -50,6 +50,7 @@ def _welcome(name: str) -> Listed:
     """A query that hits where sender and the client's name stand together in the list ``name``."""
 
     def make(lists: Lists) -> Query[bool]:
+        """The query over the pairs of sender and host that this rule set welcomes."""
         pairs = [word.split("\n") for word in sorted(lists.get(name, ()))]
         known = [(globs(frozenset((sender,))), f".{domain}") for sender, domain in pairs]
 
