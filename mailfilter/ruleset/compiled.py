@@ -192,7 +192,9 @@ class CompiledRules:
     def run_many(self, mails: Sequence[tuple[Message, Envelope | None]], *, subrules: bool = True) -> list[Found]:
         """`run` over several mails, kind by kind: so each database stays in the processor's cache."""
         with undisturbed():
-            return [self._finished(state) for state in self._matched(mails, subrules)]
+            states = self._matched(mails, subrules)
+            self._asked(states)
+            return [self._finished(state) for state in states]
 
     def _matched(self, mails: Sequence[tuple[Message, Envelope | None]], subrules: bool) -> list[State]:
         """Mails in which all patterns have been looked for."""
@@ -218,17 +220,22 @@ class CompiledRules:
                 lines[Kind.FULL].match(state.facts.full, state.hits, state.budget, state.pending)
         return states
 
-    def _finished(self, state: State) -> Found:
-        """Functions and metas, once all patterns have been looked for."""
-        hits, budget = state.hits, state.budget
-        self.captures.settle(state.facts, hits, budget, state.pending)
-        facts = state.facts
+    def _asked(self, states: Sequence[State]) -> None:
+        """What patterns with captures and functions say, function by function: so its code stays in the cache."""
+        for state in states:
+            self.captures.settle(state.facts, state.hits, state.budget, state.pending)
+        every = [(state.facts, state.hits) for state in states]
         for fact, tests in self.evals:
-            value = fact(facts)
-            if value is not None:
-                for name, test in tests:
-                    if test(value):
-                        hits[name] = 1
+            for facts, hits in every:
+                value = fact(facts)
+                if value is not None:
+                    for name, test in tests:
+                        if test(value):
+                            hits[name] = 1
+
+    def _finished(self, state: State) -> Found:
+        """Metas, once all else has been looked for."""
+        hits, budget = state.hits, state.budget
         subrules = state.pending is None
         found = self.metas.run(hits, state.pending or {}, lambda doubts: resolve(doubts, hits, budget), subrules)
         if budget.cut_off:
