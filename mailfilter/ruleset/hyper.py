@@ -179,7 +179,10 @@ class Compiler:
                 changed = [one for one in part if not one.settle()]
                 left_out += [one.number for one in changed if not one.form]
                 part = [one for one in part if one.form]
-                if not changed and len(part) > 1:
+                if not changed and len(part) == 1:
+                    left_out.append(part[0].number)
+                    break
+                if not changed:
                     half = len(part) // 2
                     found += self._databases(part[:half], half, left_out)
                     part = part[half:]
@@ -212,6 +215,14 @@ class Compiler:
         self.choices.write()
 
 
+def _after(known: Form | None, forms: Iterator[Form]) -> Iterator[Form]:
+    """The forms that come after the known one."""
+    for form in forms:
+        if form == known:
+            break
+    yield from forms
+
+
 class Candidate:
     """A pattern of a database, in the form that is next to be tried."""
 
@@ -228,7 +239,7 @@ class Candidate:
             self._next()
         else:
             self.form = Form(known[0].encode("latin-1"), known[1], bool(known[2])) if known else None
-            self._settled = True
+            self._rest = _after(self.form, self._rest)
 
     @cached_property
     def is_fit(self) -> bool:

@@ -281,3 +281,15 @@ def test_a_folder_that_cannot_be_made_is_a_note(tmp_path: Path) -> None:
     assert cache.read("0" * 64) is None
     cache.write("0" * 64, b"x")
     assert len(cache.notes) == 1
+
+
+@pytest.mark.skipif(not HAS_HYPERSCAN, reason="needs pip install mailfilter[fast]")
+def test_twins_of_a_pattern_that_is_too_large_as_it_is(tmp_path: Path) -> None:
+    """Two rules with one pattern that hyperscan takes in a later form only: both find it, and making ready ends."""
+    large = "/(?:[a-z]{3,9}x){90,99}[^a]{300}b/"
+    others = "".join(f"body WORD{number} /word{number} (?:and|or) text/\n" for number in range(3))
+    text = f"body FIRST {large}\nbody SECOND {large}\n{others}"
+    mail = Message(b"Subject: s\n\nword1 and text " + b"abcdx" * 95 + b"-" * 300 + b"b\n")
+    for _ in range(2):
+        rules = CompiledRules(read_text(text), fast=True, cache=str(tmp_path))
+        assert set(rules.run(mail).hits) == {"FIRST", "SECOND", "WORD1"}
