@@ -175,10 +175,14 @@ class Exact:
         if left <= 0:
             budget.cut_off[self.rule] = None
             return 0
+        try:
+            compiled = self.compiled_for_lines if lines else self.compiled  # making it takes no time from a mail
+        except (MemoryError, PatternError):
+            budget.cut_off[self.rule] = None
+            return 0
         began = time.thread_time()
         found = 0
         try:
-            compiled = self.compiled_for_lines if lines else self.compiled
             if most == 1:
                 match = compiled.search(text, start, stop, timeout=left)
                 found = int(match is not None)
@@ -189,7 +193,7 @@ class Exact:
                 found = min(found, most) if most else found
             else:
                 found = sum(1 for _ in islice(compiled.finditer(text, timeout=left), most or None))
-        except (TimeoutError, MemoryError, RecursionError, PatternError):
+        except (TimeoutError, MemoryError, RecursionError):
             budget.cut_off[self.rule] = None
         used = time.thread_time() - began
         if used > UNCOUNTED:

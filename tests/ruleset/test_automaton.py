@@ -60,7 +60,7 @@ def test_it_finds_what_regex_finds(patterns: list[str], flags: str, texts: list[
         for number in taken:
             expected = {end for end in range(1, len(text) + 1)
                         if any(_holds(patterns[number], flags, text, start, end) for start in range(end))}  # fmt: skip
-            if not patterns[number].endswith(("b", "B", ")", "?", "*", "}")):
+            if not patterns[number].endswith(("b", "B", ")", "?", "*", "+", "}")):
                 assert {end for one, end in found if one == number} == expected
             else:
                 assert {end for one, end in found if one == number} >= expected - {len(text)}
