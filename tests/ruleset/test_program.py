@@ -14,6 +14,8 @@ from mailfilter.ruleset.exact import Exact
 from mailfilter.ruleset.patterns import translate
 from mailfilter.ruleset.program import find, program, run_ahead
 
+from .strategies import sequences
+
 pytestmark = pytest.mark.skipif(find is None, reason="needs the C kernel")
 
 PIECES = st.sampled_from(
@@ -22,14 +24,7 @@ PIECES = st.sampled_from(
      r"\n", r"\d", "(?>a|ab)", "(?>a+)", "aab", r"[\xc3]", r"[^\n]"]
 )  # fmt: skip
 COUNTS = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "*?", "+?", "??", "{1,3}?", "*+"])
-
-
-def _counted(pair: tuple[str, str]) -> str:
-    piece, count = pair
-    return f"(?:{piece}){count}" if count else piece
-
-
-SEQUENCES = st.lists(st.tuples(PIECES, COUNTS).map(_counted), min_size=1, max_size=5).map("".join)
+SEQUENCES = sequences(PIECES, COUNTS)
 PATTERNS = st.one_of(
     SEQUENCES,
     st.tuples(SEQUENCES, SEQUENCES, COUNTS, SEQUENCES).map(lambda four: f"(?:{four[0]}|{four[1]}){four[2]}{four[3]}"),

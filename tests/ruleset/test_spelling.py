@@ -12,6 +12,8 @@ from mailfilter.ruleset.groups import joined
 from mailfilter.ruleset.patterns import translate
 from mailfilter.ruleset.spelling import Text, spelled
 
+from .strategies import sequences
+
 hyperscan = pytest.importorskip("hyperscan", reason="needs pip install mailfilter[fast]")
 
 PIECES = st.sampled_from(
@@ -19,14 +21,7 @@ PIECES = st.sampled_from(
      "(?<!a)", "(?<=b)", "(?!ab)", "(?i:A)", r"\n", r"\d"]
 )  # fmt: skip
 COUNTS = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{1,3}", "{0,2}"])
-
-
-def _counted(pair: tuple[str, str]) -> str:
-    piece, count = pair
-    return f"(?:{piece}){count}" if count else piece
-
-
-SEQUENCES = st.lists(st.tuples(PIECES, COUNTS).map(_counted), min_size=1, max_size=5).map("".join)
+SEQUENCES = sequences(PIECES, COUNTS)
 PATTERNS = st.one_of(
     SEQUENCES,
     st.tuples(SEQUENCES, SEQUENCES, COUNTS, SEQUENCES).map(lambda four: f"(?:{four[0]}|{four[1]}){four[2]}{four[3]}"),
